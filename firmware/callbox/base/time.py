@@ -1,0 +1,17 @@
+"""Time, as the rooms see it: an argument, never a call.
+
+Two kinds, never mixed:
+
+* `Instant`: seconds of a monotonic clock with an arbitrary start. Every timer, deadline and delay uses it.
+* wall time: Unix milliseconds (`..._ms` fields named `sent_ms`, `created_ms`, `wall_ms`). Shown to people
+  and written into records; no decision about a live call rests on it, because a Pi may boot in 1970.
+"""
+
+from typing import TypeAlias
+
+Instant: TypeAlias = float
+
+
+def earliest(*deadlines: Instant | None) -> Instant | None:
+    """Return the first of several deadlines; None stands for "none"."""
+    return min((deadline for deadline in deadlines if deadline is not None), default=None)

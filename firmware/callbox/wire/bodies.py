@@ -1,0 +1,127 @@
+"""End-to-end messages: what two devices say to each other inside Olm. The server never sees any of it.
+
+`Inner` repeats the identities and ids of the envelope around it; the receiver refuses a letter whose inside and
+outside disagree, so a lying server cannot relabel one. It is padded before encryption (see `codec.pad`).
+"""
+
+from typing import Literal
+
+import msgspec
+
+from callbox.wire.told import Told
+
+
+class Text(msgspec.Struct, frozen=True, tag="text"):
+    """A text message of a conversation."""
+
+    text: str
+    ready_made: bool = False  # sent by holding the calls button while it rang
+
+
+class Heard(msgspec.Struct, frozen=True, tag="receipt"):
+    """Marks for messages of the receiver's: delivered to this device, or heard/read by its person."""
+
+    messages: tuple[bytes, ...]
+    mark: Literal["delivered", "heard"]
+
+
+class MissedCall(msgspec.Struct, frozen=True, tag="missed-call"):
+    """The caller's own sealed notice of a call that nobody took; the only trace that the server keeps of it."""
+
+    call_id: bytes
+    rang_ms: int
+    knock: bool = False
+
+
+class CallOffer(msgspec.Struct, frozen=True, tag="call-offer"):
+    """Commitment of a caller towards one callee device; silent until the reveal is proven."""
+
+    call_id: bytes
+    commitment: bytes  # SHA-256, see crypto.handshake
+    suites: tuple[int, ...] = (5,)
+    resume: bool = False  # a restarted box takes up its own call; never rings
+    knock: bool = False
+
+
+class CallRinging(msgspec.Struct, frozen=True, tag="call-ringing"):
+    """The callee device's fresh key."""
+
+    call_id: bytes
+    ephemeral: bytes
+
+
+class CallReveal(msgspec.Struct, frozen=True, tag="call-reveal"):
+    """The caller opens its commitment and proves that it is live. Only now may the callee ring."""
+
+    call_id: bytes
+    ephemeral: bytes
+    nonce: bytes
+    mac: bytes
+
+
+class CallAlerting(msgspec.Struct, frozen=True, tag="call-alerting"):
+    """The callee device rings (or knocks): the caller's ringback starts."""
+
+    call_id: bytes
+
+
+class CallAnswer(msgspec.Struct, frozen=True, tag="call-answer"):
+    """Somebody pressed answer on this device."""
+
+    call_id: bytes
+    mac: bytes
+
+
+class CallAck(msgspec.Struct, frozen=True, tag="call-ack"):
+    """The caller chose this device. Only now does a microphone sample pass."""
+
+    call_id: bytes
+    mac: bytes
+
+
+class CallTaken(msgspec.Struct, frozen=True, tag="call-taken"):
+    """To the other devices of the callee: stop ringing."""
+
+    call_id: bytes
+    by: Literal["answered", "declined", "cancelled", "replaced"]
+
+
+class CallEnd(msgspec.Struct, frozen=True, tag="call-end"):
+    """Decline, hang up, busy, give up: the call is over and this is what the other side may know of why."""
+
+    call_id: bytes
+    told: Told
+
+
+class Probe(msgspec.Struct, frozen=True, tag="probe"):
+    """Nothing to say: the first letter of a session made anew, so that the other side adopts it."""
+
+
+Body = (
+    Text
+    | Heard
+    | MissedCall
+    | CallOffer
+    | CallRinging
+    | CallReveal
+    | CallAlerting
+    | CallAnswer
+    | CallAck
+    | CallTaken
+    | CallEnd
+    | Probe
+)
+
+
+class Inner(msgspec.Struct, frozen=True):
+    """The letter inside an envelope."""
+
+    message_id: bytes
+    from_account: str
+    from_device: str
+    from_key: bytes  # account key of the sender
+    to_account: str
+    to_device: str
+    to_key: bytes  # account key of the receiver
+    sent_ms: int
+    body: Body

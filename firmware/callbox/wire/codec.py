@@ -1,0 +1,149 @@
+"""Bytes to messages and back: one version byte, then MessagePack by msgspec.
+
+    control message   0x01 | MessagePack of one tagged union member
+    media message     0x02 | ...                                     see media.py
+
+Whatever is wrong with the bytes, decoding raises MalformedMessage and nothing else. Unknown fields are ignored,
+so that a later version may add some.
+"""
+
+import hashlib
+from typing import TypeVar
+
+import msgspec
+
+from callbox.wire.bodies import Inner
+from callbox.wire.errors import MalformedMessage
+from callbox.wire.records import DEVICE_ID_BYTES, KEY_BYTES, SIGNATURE_BYTES, DeviceRecord
+from callbox.wire.signals import ClientMessage, Envelope, ServerMessage
+
+CONTROL_VERSION = 0x01
+MAX_CONTROL_BYTES = 64 * 1024 + 2048  # a full envelope and what is around it
+MAX_CIPHERTEXT_BYTES = 64 * 1024
+PADDING_STEPS = (256, 1024, 4096, 16 * 1024, 48 * 1024)
+_LENGTH_BYTES = 4
+
+_encoder = msgspec.msgpack.Encoder()
+_client = msgspec.msgpack.Decoder(ClientMessage)
+_server = msgspec.msgpack.Decoder(ServerMessage)
+_inner = msgspec.msgpack.Decoder(Inner)
+_record = msgspec.msgpack.Decoder(DeviceRecord)
+Message = TypeVar("Message")
+
+
+def encode_message(message: ClientMessage | ServerMessage) -> bytes:
+    """Encode a control message, version byte first."""
+    return bytes([CONTROL_VERSION]) + _encoder.encode(message)
+
+
+def decode_client_message(data: bytes) -> ClientMessage:
+    """Decode what a box sent to the server. Raises MalformedMessage."""
+    message: ClientMessage = _decode(_client, _control_body(data))
+    return message
+
+
+def decode_server_message(data: bytes) -> ServerMessage:
+    """Decode what the server sent to a box. Raises MalformedMessage."""
+    message: ServerMessage = _decode(_server, _control_body(data))
+    return message
+
+
+def encode_inner(inner: Inner) -> bytes:
+    """Encode and pad a letter, ready for Olm."""
+    return pad(_encoder.encode(inner))
+
+
+def decode_inner(padded: bytes) -> Inner:
+    """Unpad and decode a letter out of Olm. Raises MalformedMessage."""
+    return _decode(_inner, unpad(padded))
+
+
+def encode_record(record: DeviceRecord) -> bytes:
+    return _encoder.encode(record)
+
+
+def decode_record(data: bytes) -> DeviceRecord:
+    """Decode a device record and check its shape, not its signatures. Raises MalformedMessage."""
+    record = _decode(_record, data)
+    keys = (record.account_key, record.auth_key, record.olm_signing_key, record.olm_exchange_key)
+    if any(len(key) != KEY_BYTES for key in keys):
+        raise MalformedMessage("a key in the device record has the wrong length")
+    if len(record.device) != 2 * DEVICE_ID_BYTES or not set(record.device) <= set("0123456789abcdef"):
+        raise MalformedMessage("the device id is not 16 hex digits")
+    return record
+
+
+def pad(data: bytes) -> bytes:
+    """Prefix the length and fill with zeros to the next of PADDING_STEPS. Raises ValueError when too large."""
+    needed = _LENGTH_BYTES + len(data)
+    for step in PADDING_STEPS:
+        if needed <= step:
+            return (len(data).to_bytes(_LENGTH_BYTES, "big") + data).ljust(step, b"\0")
+    raise ValueError(f"{len(data)} bytes are more than a letter holds")
+
+
+def unpad(padded: bytes) -> bytes:
+    """Undo `pad`. Raises MalformedMessage unless the size is a step and the filling is zeros."""
+    if len(padded) not in PADDING_STEPS:
+        raise MalformedMessage("letter is not padded to a known size")
+    length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
+    data, filling = padded[_LENGTH_BYTES : _LENGTH_BYTES + length], padded[_LENGTH_BYTES + length :]
+    if len(data) != length or filling.strip(b"\0"):
+        raise MalformedMessage("letter's padding is damaged")
+    return data
+
+
+def login_transcript(server_id: bytes, server_nonce: bytes, nonce: bytes, device: str, connection_epoch: int) -> bytes:
+    """Return the bytes that a device signs to log in; every part has a fixed length after hashing."""
+    parts = (server_id, server_nonce, nonce, device.encode(), connection_epoch.to_bytes(8, "big"))
+    digests = b"".join(hashlib.sha256(part).digest() for part in parts)
+    return b"CALLBOX1 login" + digests
+
+
+def _control_body(data: bytes) -> bytes:
+    if not data or data[0] != CONTROL_VERSION:
+        raise MalformedMessage("not a control message of a known version")
+    if len(data) > MAX_CONTROL_BYTES:
+        raise MalformedMessage("control message is too large")
+    return data[1:]
+
+
+def _decode(decoder: "msgspec.msgpack.Decoder[Message]", data: bytes) -> Message:
+    try:
+        message = decoder.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
+        raise MalformedMessage(str(error)[:200]) from None
+    _check_lengths(message)
+    return message
+
+
+_FIXED_BYTES = {
+    "message_id": 16,
+    "call_id": 16,
+    "token": 16,
+    "nonce": 32,
+    "commitment": 32,
+    "ephemeral": 32,
+    "mac": 32,
+    "from_key": KEY_BYTES,
+    "to_key": KEY_BYTES,
+    "signature": SIGNATURE_BYTES,
+}
+
+
+def _check_lengths(message: object) -> None:
+    """Refuse identifiers and keys of a wrong length, at any depth, before a room sees them."""
+    if isinstance(message, tuple):
+        for item in message:
+            _check_lengths(item)
+    if not isinstance(message, msgspec.Struct):
+        return
+    for name in message.__struct_fields__:
+        value = getattr(message, name)
+        expected = _FIXED_BYTES.get(name)
+        if expected is not None and isinstance(value, bytes) and len(value) != expected:
+            raise MalformedMessage(f"{name} has {len(value)} bytes, not {expected}")
+        if isinstance(value, msgspec.Struct | tuple):
+            _check_lengths(value)
+    if isinstance(message, Envelope) and len(message.ciphertext) > MAX_CIPHERTEXT_BYTES:
+        raise MalformedMessage("ciphertext is too large")

@@ -1,0 +1,50 @@
+"""Accounts, devices and invites: who is who, signed.
+
+A device record travels as the exact bytes that were signed, so that no canonical form is needed: decode them
+only after both signatures hold (`crypto.records`).
+"""
+
+from typing import Literal
+
+import msgspec
+
+DEVICE_ID_BYTES = 8
+KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+
+
+class DeviceRecord(msgspec.Struct, frozen=True, tag="device"):
+    """What an account says about one of its devices. A record with a lower sequence than one seen is refused."""
+
+    account: str
+    account_key: bytes  # Ed25519 public key of the account
+    device: str  # 16 hex digits
+    auth_key: bytes  # Ed25519, signs logins
+    olm_signing_key: bytes  # Ed25519 of the Olm account
+    olm_exchange_key: bytes  # Curve25519 of the Olm account
+    kind: str  # "box", later "browser" and others
+    created_ms: int
+    sequence: int
+    revoked: bool = False
+
+
+class SignedRecord(msgspec.Struct, frozen=True):
+    """An encoded DeviceRecord with the signatures of the account key and of the device's auth key over it."""
+
+    record: bytes
+    by_account: bytes
+    by_device: bytes
+
+
+class SignedKey(msgspec.Struct, frozen=True):
+    """A Curve25519 prekey signed by the device's auth key (Olm's own 3DH does not sign one-time keys)."""
+
+    key: bytes
+    signature: bytes
+    fallback: bool = False
+
+
+Row = Literal["blocked", "request", "message", "knock", "ring"]
+"""What one account may do towards another, as the server enforces it; the box keeps the finer rules."""
+
+ROWS: tuple[Row, ...] = ("blocked", "request", "message", "knock", "ring")

@@ -1,0 +1,309 @@
+"""Everything that a box and the signaling server say to each other: two tagged unions.
+
+Clear to the server: who, to whom, which class, how large (to a padding step), when. Never: what.
+Every request carries a `request` number chosen by the box; exactly one answer carries it back.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from callbox.wire.records import Row, SignedKey, SignedRecord
+from callbox.wire.told import Told
+
+Class = Literal["mail", "call", "receipt"]
+"""mail and receipt are stored until acknowledged; call is never stored."""
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """One sealed letter, as the server sees it."""
+
+    cls: Class
+    message_id: bytes  # 16 bytes
+    from_account: str
+    from_device: str
+    to_account: str
+    to_device: str
+    ttl_s: int
+    olm_type: int  # 0 pre-key message, 1 message
+    ciphertext: bytes  # at most 64 KiB
+    version: int = 1
+
+
+class DevicePrekey(msgspec.Struct, frozen=True):
+    """One device of a claimed account with one prekey; `key` is None when it has published none."""
+
+    record: SignedRecord
+    key: SignedKey | None
+
+
+# --- box to server, before authentication ---------------------------------------------------------------------
+
+
+class AskAuthority(msgspec.Struct, frozen=True, tag="ask-authority"):
+    """Ask for the server's CA certificate; the invite's pin proves it, so this may go over unproven TLS."""
+
+
+class Enrol(msgspec.Struct, frozen=True, tag="enrol"):
+    """Take up an invite: the first device of a new account. The record's `account` must be the invited name."""
+
+    token: str
+    record: SignedRecord
+
+
+class Login(msgspec.Struct, frozen=True, tag="login"):
+    """Prove to be a device: signature of its auth key over `codec.login_transcript`."""
+
+    account: str
+    device: str
+    nonce: bytes  # 32 bytes of the box
+    connection_epoch: int
+    signature: bytes
+    software: str = ""
+
+
+class JoinLane(msgspec.Struct, frozen=True, tag="join-lane"):
+    """Add this connection to a session as a media lane, by a one-use ticket from its welcome."""
+
+    ticket: bytes
+
+
+# --- box to server, in a session ----------------------------------------------------------------------------
+
+
+class PublishPrekeys(msgspec.Struct, frozen=True, tag="publish-prekeys"):
+    request: int
+    keys: tuple[SignedKey, ...]
+
+
+class ClaimPrekeys(msgspec.Struct, frozen=True, tag="claim-prekeys"):
+    """Ask for the devices of an account and, for those listed in `devices` (empty: all), one prekey each."""
+
+    request: int
+    account: str
+    devices: tuple[str, ...] = ()
+
+
+class FetchDevices(msgspec.Struct, frozen=True, tag="fetch-devices"):
+    """Ask for the device records of an account; claims no prekey. Answer: `Devices` with every key None."""
+
+    request: int
+    account: str
+
+
+class Submit(msgspec.Struct, frozen=True, tag="submit"):
+    """Hand over a mail, receipt or call envelope. Accepted means: committed (mail, receipt) or passed on (call)."""
+
+    request: int
+    envelope: Envelope
+
+
+class Ring(msgspec.Struct, frozen=True, tag="ring"):
+    """Offer a call to every listed device of one account. Kept in memory for 60 s, handed to devices that come.
+
+    `resume`: not a ring: passed on at once or dropped, needs a route of this call that is still open.
+    """
+
+    request: int
+    call_id: bytes
+    to_account: str
+    envelopes: tuple[Envelope, ...]
+    knock: bool = False
+    resume: bool = False
+
+
+class EndRing(msgspec.Struct, frozen=True, tag="end-ring"):
+    """Withdraw a live offer, by its caller. Not answered."""
+
+    call_id: bytes
+
+
+class Acknowledge(msgspec.Struct, frozen=True, tag="acknowledge"):
+    """These delivered letters are safe here: (from_device, message_id). Not answered."""
+
+    letters: tuple[tuple[str, bytes], ...]
+
+
+class SetRow(msgspec.Struct, frozen=True, tag="set-row"):
+    """What `account` may do towards us."""
+
+    request: int
+    account: str
+    row: Row
+
+
+class SetCalls(msgspec.Struct, frozen=True, tag="set-calls"):
+    """Calls on or disabled, for the whole account."""
+
+    request: int
+    enabled: bool
+
+
+class OpenRoute(msgspec.Struct, frozen=True, tag="open-route"):
+    """Media between us and the device that opens a route with the same token. Answer: RouteOpened or Denied."""
+
+    request: int
+    token: bytes  # 16 bytes, from the call keys
+    call_id: bytes
+    peer_account: str
+    peer_device: str
+
+
+class CloseRoute(msgspec.Struct, frozen=True, tag="close-route"):
+    route: int
+
+
+# --- server to box ------------------------------------------------------------------------------------------
+
+
+class Challenge(msgspec.Struct, frozen=True, tag="challenge"):
+    """The first message on every connection."""
+
+    server_id: bytes  # SHA-256 of the CA certificate
+    nonce: bytes  # 32 bytes
+    versions: tuple[int, ...] = (1,)
+
+
+class Authority(msgspec.Struct, frozen=True, tag="authority"):
+    certificate: bytes  # DER
+
+
+class Enrolled(msgspec.Struct, frozen=True, tag="enrolled"):
+    account: str
+
+
+RefusedWhy = Literal[
+    "bad-invite",
+    "invite-expired",
+    "name-taken",
+    "bad-record",
+    "unknown-device",
+    "bad-signature",
+    "revoked",
+    "epoch",
+    "bad-ticket",
+    "too-slow",
+    "too-many",
+    "malformed",
+    "replaced",
+    "stopping",
+]
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """The connection ends here, and this is why. `connection_epoch` is the server's, where that is the reason."""
+
+    why: RefusedWhy
+    detail: str = ""
+    connection_epoch: int = 0
+
+
+class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
+    session: bytes
+    tickets: tuple[bytes, ...]
+    server_time_ms: int
+    prekeys_left: int
+    calls_enabled: bool
+    rows: tuple[tuple[str, Row], ...] = ()
+
+
+class LaneJoined(msgspec.Struct, frozen=True, tag="lane-joined"):
+    lane: int
+
+
+class Accepted(msgspec.Struct, frozen=True, tag="accepted"):
+    request: int
+
+
+DeniedWhy = Literal[
+    "not-allowed", "calls-disabled", "busy", "too-often", "mailbox-full", "no-such-account", "no-storage", "no-ring",
+    "not-yours", "too-large",
+]  # fmt: skip
+
+
+class Denied(msgspec.Struct, frozen=True, tag="denied"):
+    """A request was not done. `told` is set where the request was a ring."""
+
+    request: int
+    why: DeniedWhy
+    told: Told | None = None
+    retry_after_s: int = 0
+
+
+class Devices(msgspec.Struct, frozen=True, tag="devices"):
+    """Answer to ClaimPrekeys and FetchDevices. A blocked asker gets the same answer as any other."""
+
+    request: int
+    account: str
+    devices: tuple[DevicePrekey, ...]
+
+
+class Deliver(msgspec.Struct, frozen=True, tag="deliver"):
+    """A letter for us. Mail and receipts come again until acknowledged, in order per sending device."""
+
+    envelope: Envelope
+
+
+class RingEnded(msgspec.Struct, frozen=True, tag="ring-ended"):
+    """The caller withdrew the offer, or its 60 s passed."""
+
+    call_id: bytes
+
+
+class PrekeysLow(msgspec.Struct, frozen=True, tag="prekeys-low"):
+    left: int
+
+
+class RouteOpened(msgspec.Struct, frozen=True, tag="route-opened"):
+    """Media messages with this route number are ours; `complete` once the peer is there too (sent again then)."""
+
+    request: int
+    route: int
+    complete: bool
+
+
+class RouteClosed(msgspec.Struct, frozen=True, tag="route-closed"):
+    route: int
+
+
+class DevicesChanged(msgspec.Struct, frozen=True, tag="devices-changed"):
+    """An account that we may know has a new or revoked device: fetch again."""
+
+    account: str
+
+
+ClientMessage = (
+    AskAuthority
+    | Enrol
+    | Login
+    | JoinLane
+    | PublishPrekeys
+    | ClaimPrekeys
+    | FetchDevices
+    | Submit
+    | Ring
+    | EndRing
+    | Acknowledge
+    | SetRow
+    | SetCalls
+    | OpenRoute
+    | CloseRoute
+)
+
+ServerMessage = (
+    Challenge
+    | Authority
+    | Enrolled
+    | Refused
+    | Welcome
+    | LaneJoined
+    | Accepted
+    | Denied
+    | Devices
+    | Deliver
+    | RingEnded
+    | PrekeysLow
+    | RouteOpened
+    | RouteClosed
+    | DevicesChanged
+)
