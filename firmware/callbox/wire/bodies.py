@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from callbox.wire.records import AccountName, DeviceId, Number
 from callbox.wire.told import Told
 
 
@@ -29,7 +30,7 @@ class MissedCall(msgspec.Struct, frozen=True, tag="missed-call"):
     """The caller's own sealed notice of a call that nobody took; the only trace that the server keeps of it."""
 
     call_id: bytes
-    rang_ms: int
+    rang_ms: Number
     knock: bool = False
 
 
@@ -38,7 +39,7 @@ class CallOffer(msgspec.Struct, frozen=True, tag="call-offer"):
 
     call_id: bytes
     commitment: bytes  # SHA-256, see crypto.handshake
-    suites: tuple[int, ...] = (5,)
+    suites: tuple[Number, ...] = (5,)
     resume: bool = False  # a restarted box takes up its own call; never rings
     knock: bool = False
 
@@ -117,11 +118,11 @@ class Inner(msgspec.Struct, frozen=True):
     """The letter inside an envelope."""
 
     message_id: bytes
-    from_account: str
-    from_device: str
+    from_account: AccountName
+    from_device: DeviceId
     from_key: bytes  # account key of the sender
-    to_account: str
-    to_device: str
+    to_account: AccountName
+    to_device: DeviceId
     to_key: bytes  # account key of the receiver
-    sent_ms: int
+    sent_ms: Number
     body: Body

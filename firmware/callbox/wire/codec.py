@@ -12,14 +12,16 @@ from typing import TypeVar
 
 import msgspec
 
-from callbox.wire.bodies import Inner
+from callbox.wire.bodies import Heard, Inner
 from callbox.wire.errors import MalformedMessage
-from callbox.wire.records import DEVICE_ID_BYTES, KEY_BYTES, SIGNATURE_BYTES, DeviceRecord
-from callbox.wire.signals import ClientMessage, Envelope, ServerMessage
+from callbox.wire.names import is_valid_name
+from callbox.wire.records import KEY_BYTES, SIGNATURE_BYTES, DeviceRecord
+from callbox.wire.signals import Acknowledge, ClientMessage, Envelope, ServerMessage, Welcome
 
 CONTROL_VERSION = 0x01
 MAX_CONTROL_BYTES = 64 * 1024 + 2048  # a full envelope and what is around it
 MAX_CIPHERTEXT_BYTES = 64 * 1024
+MESSAGE_ID_BYTES = 16
 PADDING_STEPS = (256, 1024, 4096, 16 * 1024, 48 * 1024)
 _LENGTH_BYTES = 4
 
@@ -68,8 +70,6 @@ def decode_record(data: bytes) -> DeviceRecord:
     keys = (record.account_key, record.auth_key, record.olm_signing_key, record.olm_exchange_key)
     if any(len(key) != KEY_BYTES for key in keys):
         raise MalformedMessage("a key in the device record has the wrong length")
-    if len(record.device) != 2 * DEVICE_ID_BYTES or not set(record.device) <= set("0123456789abcdef"):
-        raise MalformedMessage("the device id is not 16 hex digits")
     return record
 
 
@@ -113,7 +113,7 @@ def _decode(decoder: "msgspec.msgpack.Decoder[Message]", data: bytes) -> Message
         message = decoder.decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
         raise MalformedMessage(str(error)[:200]) from None
-    _check_lengths(message)
+    _check_struct(message)
     return message
 
 
@@ -122,28 +122,55 @@ _FIXED_BYTES = {
     "call_id": 16,
     "token": 16,
     "nonce": 32,
+    "server_id": 32,
     "commitment": 32,
     "ephemeral": 32,
     "mac": 32,
+    "key": KEY_BYTES,
     "from_key": KEY_BYTES,
     "to_key": KEY_BYTES,
     "signature": SIGNATURE_BYTES,
+    "by_account": SIGNATURE_BYTES,
+    "by_device": SIGNATURE_BYTES,
 }
+_NAMES = frozenset({"account", "from_account", "to_account", "peer_account"})
 
 
-def _check_lengths(message: object) -> None:
-    """Refuse identifiers and keys of a wrong length, at any depth, before a room sees them."""
+def _check_struct(message: object) -> None:
+    """Refuse names, identifiers and keys of a wrong form, at any depth, before a room sees them."""
     if isinstance(message, tuple):
         for item in message:
-            _check_lengths(item)
+            if isinstance(item, msgspec.Struct):
+                _check_struct(item)
+        return
     if not isinstance(message, msgspec.Struct):
         return
     for name in message.__struct_fields__:
         value = getattr(message, name)
-        expected = _FIXED_BYTES.get(name)
-        if expected is not None and isinstance(value, bytes) and len(value) != expected:
-            raise MalformedMessage(f"{name} has {len(value)} bytes, not {expected}")
-        if isinstance(value, msgspec.Struct | tuple):
-            _check_lengths(value)
+        if isinstance(value, bytes):
+            expected = _FIXED_BYTES.get(name)
+            if expected is not None and len(value) != expected:
+                raise MalformedMessage(f"{name} has {len(value)} bytes, not {expected}")
+        elif name in _NAMES:
+            _check_name(value)
+        elif isinstance(value, msgspec.Struct | tuple):
+            _check_struct(value)
+    _check_special(message)
+
+
+def _check_special(message: msgspec.Struct) -> None:
+    """Check what a field's name does not tell: sizes, and identifiers inside plain tuples."""
     if isinstance(message, Envelope) and len(message.ciphertext) > MAX_CIPHERTEXT_BYTES:
         raise MalformedMessage("ciphertext is too large")
+    if isinstance(message, Acknowledge) and any(len(letter[1]) != MESSAGE_ID_BYTES for letter in message.letters):
+        raise MalformedMessage("message id of a wrong length")
+    if isinstance(message, Heard) and any(len(message_id) != MESSAGE_ID_BYTES for message_id in message.messages):
+        raise MalformedMessage("message id of a wrong length")
+    if isinstance(message, Welcome):
+        for account, _row in message.rows:
+            _check_name(account)
+
+
+def _check_name(name: str) -> None:
+    if not is_valid_name(name):
+        raise MalformedMessage("not an account name")

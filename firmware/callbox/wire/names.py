@@ -5,6 +5,7 @@ line. So it has no spaces, nothing invisible, nothing that turns the direction o
 that have a meaning around it.
 """
 
+import re
 import unicodedata
 
 from callbox.base.errors import WrongUse
@@ -14,6 +15,7 @@ _PUNCTUATION = "-_."
 # Letters or marks by category, but drawn as nothing: two names that look alike would differ.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 _VARIATION_SELECTORS = (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _CURE = f"A name has 1 to {MAX_NAME_CHARACTERS} letters, digits or - _ . and starts with a letter or digit."
 
 
@@ -33,6 +35,16 @@ def valid_name(text: str) -> str:
     if unicodedata.category(name[0])[0] not in "LN":
         raise WrongUse(f"A name cannot start with {_spoken(name[0])}.", _CURE)
     return name
+
+
+def is_valid_name(text: str) -> bool:
+    """Return whether `text` is an account name as `valid_name` leaves it. Quick for plain ASCII, which most are."""
+    if text.isascii():
+        return _PLAIN.fullmatch(text) is not None
+    try:
+        return valid_name(text) == text
+    except WrongUse:
+        return False
 
 
 def _folded(text: str) -> str:

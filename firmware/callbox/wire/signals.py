@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from callbox.wire.records import Row, SignedKey, SignedRecord
+from callbox.wire.records import AccountName, DeviceId, Number, RouteNumber, Row, SignedKey, SignedRecord
 from callbox.wire.told import Told
 
 Class = Literal["mail", "call", "receipt"]
@@ -20,14 +20,14 @@ class Envelope(msgspec.Struct, frozen=True):
 
     cls: Class
     message_id: bytes  # 16 bytes
-    from_account: str
-    from_device: str
-    to_account: str
-    to_device: str
-    ttl_s: int
-    olm_type: int  # 0 pre-key message, 1 message
+    from_account: AccountName
+    from_device: DeviceId
+    to_account: AccountName
+    to_device: DeviceId
+    ttl_s: Number
+    olm_type: Literal[0, 1]  # 0 pre-key message, 1 message
     ciphertext: bytes  # at most 64 KiB
-    version: int = 1
+    version: Number = 1
 
 
 class DevicePrekey(msgspec.Struct, frozen=True):
@@ -54,10 +54,10 @@ class Enrol(msgspec.Struct, frozen=True, tag="enrol"):
 class Login(msgspec.Struct, frozen=True, tag="login"):
     """Prove to be a device: signature of its auth key over `codec.login_transcript`."""
 
-    account: str
-    device: str
+    account: AccountName
+    device: DeviceId
     nonce: bytes  # 32 bytes of the box
-    connection_epoch: int
+    connection_epoch: Number
     signature: bytes
     software: str = ""
 
@@ -72,29 +72,29 @@ class JoinLane(msgspec.Struct, frozen=True, tag="join-lane"):
 
 
 class PublishPrekeys(msgspec.Struct, frozen=True, tag="publish-prekeys"):
-    request: int
+    request: Number
     keys: tuple[SignedKey, ...]
 
 
 class ClaimPrekeys(msgspec.Struct, frozen=True, tag="claim-prekeys"):
     """Ask for the devices of an account and, for those listed in `devices` (empty: all), one prekey each."""
 
-    request: int
-    account: str
-    devices: tuple[str, ...] = ()
+    request: Number
+    account: AccountName
+    devices: tuple[DeviceId, ...] = ()
 
 
 class FetchDevices(msgspec.Struct, frozen=True, tag="fetch-devices"):
     """Ask for the device records of an account; claims no prekey. Answer: `Devices` with every key None."""
 
-    request: int
-    account: str
+    request: Number
+    account: AccountName
 
 
 class Submit(msgspec.Struct, frozen=True, tag="submit"):
     """Hand over a mail, receipt or call envelope. Accepted means: committed (mail, receipt) or passed on (call)."""
 
-    request: int
+    request: Number
     envelope: Envelope
 
 
@@ -104,9 +104,9 @@ class Ring(msgspec.Struct, frozen=True, tag="ring"):
     `resume`: not a ring: passed on at once or dropped, needs a route of this call that is still open.
     """
 
-    request: int
+    request: Number
     call_id: bytes
-    to_account: str
+    to_account: AccountName
     envelopes: tuple[Envelope, ...]
     knock: bool = False
     resume: bool = False
@@ -121,36 +121,36 @@ class EndRing(msgspec.Struct, frozen=True, tag="end-ring"):
 class Acknowledge(msgspec.Struct, frozen=True, tag="acknowledge"):
     """These delivered letters are safe here: (from_device, message_id). Not answered."""
 
-    letters: tuple[tuple[str, bytes], ...]
+    letters: tuple[tuple[DeviceId, bytes], ...]
 
 
 class SetRow(msgspec.Struct, frozen=True, tag="set-row"):
     """What `account` may do towards us."""
 
-    request: int
-    account: str
+    request: Number
+    account: AccountName
     row: Row
 
 
 class SetCalls(msgspec.Struct, frozen=True, tag="set-calls"):
     """Calls on or disabled, for the whole account."""
 
-    request: int
+    request: Number
     enabled: bool
 
 
 class OpenRoute(msgspec.Struct, frozen=True, tag="open-route"):
     """Media between us and the device that opens a route with the same token. Answer: RouteOpened or Denied."""
 
-    request: int
+    request: Number
     token: bytes  # 16 bytes, from the call keys
     call_id: bytes
-    peer_account: str
-    peer_device: str
+    peer_account: AccountName
+    peer_device: DeviceId
 
 
 class CloseRoute(msgspec.Struct, frozen=True, tag="close-route"):
-    route: int
+    route: RouteNumber
 
 
 # --- server to box ------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ class Authority(msgspec.Struct, frozen=True, tag="authority"):
 
 
 class Enrolled(msgspec.Struct, frozen=True, tag="enrolled"):
-    account: str
+    account: AccountName
 
 
 RefusedWhy = Literal[
@@ -195,24 +195,24 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
     why: RefusedWhy
     detail: str = ""
-    connection_epoch: int = 0
+    connection_epoch: Number = 0
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     session: bytes
     tickets: tuple[bytes, ...]
-    server_time_ms: int
-    prekeys_left: int
+    server_time_ms: Number
+    prekeys_left: Number
     calls_enabled: bool
-    rows: tuple[tuple[str, Row], ...] = ()
+    rows: tuple[tuple[AccountName, Row], ...] = ()
 
 
 class LaneJoined(msgspec.Struct, frozen=True, tag="lane-joined"):
-    lane: int
+    lane: Number
 
 
 class Accepted(msgspec.Struct, frozen=True, tag="accepted"):
-    request: int
+    request: Number
 
 
 DeniedWhy = Literal[
@@ -224,17 +224,17 @@ DeniedWhy = Literal[
 class Denied(msgspec.Struct, frozen=True, tag="denied"):
     """A request was not done. `told` is set where the request was a ring."""
 
-    request: int
+    request: Number
     why: DeniedWhy
     told: Told | None = None
-    retry_after_s: int = 0
+    retry_after_s: Number = 0
 
 
 class Devices(msgspec.Struct, frozen=True, tag="devices"):
     """Answer to ClaimPrekeys and FetchDevices. A blocked asker gets the same answer as any other."""
 
-    request: int
-    account: str
+    request: Number
+    account: AccountName
     devices: tuple[DevicePrekey, ...]
 
 
@@ -251,25 +251,25 @@ class RingEnded(msgspec.Struct, frozen=True, tag="ring-ended"):
 
 
 class PrekeysLow(msgspec.Struct, frozen=True, tag="prekeys-low"):
-    left: int
+    left: Number
 
 
 class RouteOpened(msgspec.Struct, frozen=True, tag="route-opened"):
     """Media messages with this route number are ours; `complete` once the peer is there too (sent again then)."""
 
-    request: int
-    route: int
+    request: Number
+    route: RouteNumber
     complete: bool
 
 
 class RouteClosed(msgspec.Struct, frozen=True, tag="route-closed"):
-    route: int
+    route: RouteNumber
 
 
 class DevicesChanged(msgspec.Struct, frozen=True, tag="devices-changed"):
     """An account that we may know has a new or revoked device: fetch again."""
 
-    account: str
+    account: AccountName
 
 
 ClientMessage = (
