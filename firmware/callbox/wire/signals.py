@@ -63,7 +63,7 @@ class Login(msgspec.Struct, frozen=True, tag="login"):
 
 
 class JoinLane(msgspec.Struct, frozen=True, tag="join-lane"):
-    """Add this connection to a session as a media lane, by a one-use ticket from its welcome."""
+    """Add this connection to a session as a media lane, by a one-use ticket from its welcome or from an earlier lane."""
 
     ticket: bytes
 
@@ -208,7 +208,10 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
 
 
 class LaneJoined(msgspec.Struct, frozen=True, tag="lane-joined"):
+    """The lane is part of the session. `ticket` is for the next lane, so that lanes may come and go for months."""
+
     lane: Number
+    ticket: bytes = b""
 
 
 class Accepted(msgspec.Struct, frozen=True, tag="accepted"):
