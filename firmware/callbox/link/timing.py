@@ -1,0 +1,126 @@
+"""Every delay of the link in one place, with the endless back-off and the heartbeat that are built from them.
+
+Timers live here in the core, so that no shell repeats them: each class has a deadline and is asked when it passes.
+"""
+
+from dataclasses import dataclass
+
+from callbox.base.chance import Chance
+from callbox.base.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """All in seconds."""
+
+    connect_s: float = 5.0  # until LaneOpened
+    login_s: float = 5.0  # from LaneOpened to Welcome or LaneJoined
+    answer_s: float = 60.0  # a request waits this long, with nothing else coming in, before the session is given up
+    idle_ping_s: float = 20.0
+    idle_dead_s: float = 45.0
+    call_ping_s: float = 0.5
+    call_dead_s: float = 1.5
+    first_retry_s: float = 0.2
+    longest_retry_s: float = 30.0
+    call_connect_s: float = 1.5  # the first attempts in a call; each failed one may take half as long again
+    call_longest_retry_s: float = 0.5  # a call is only kept for 30 s: no long pauses
+    slow_retry_s: float = 60.0  # after a fault that time alone will not mend
+    stable_s: float = 60.0  # a session that lasted this long starts the back-off anew
+
+
+class Backoff:
+    """Endless, doubling, jittered between a half and the whole of each step."""
+
+    def __init__(self, timing: Timing, chance: Chance) -> None:
+        self._timing = timing
+        self._chance = chance
+        self.failures = 0
+
+    def reset(self) -> None:
+        self.failures = 0
+
+    def next_delay(self, in_call: bool, slow: bool = False) -> float:
+        """Count a failure and return how many seconds to wait before the next attempt."""
+        timing = self._timing
+        longest = timing.call_longest_retry_s if in_call else timing.longest_retry_s
+        step = min(longest, timing.first_retry_s * 2.0 ** min(self.failures, 30))
+        if slow:
+            step = timing.slow_retry_s
+        self.failures += 1
+        return self._chance.between(step / 2, step)
+
+    def connect_timeout_s(self, in_call: bool) -> float:
+        """Return how long an attempt may take. Short in a call, as a lost SYN is only repeated after 1, 3, 7 s."""
+        if not in_call:
+            return self._timing.connect_s
+        return min(self._timing.connect_s, self._timing.call_connect_s * 1.5 ** min(self.failures, 10))
+
+
+class Heartbeat:
+    """Whether the other end of one lane lives: anything heard counts, and silence is broken by pings.
+
+    A lane is dead when a ping is unanswered and nothing was heard for `dead_s`. A box that was itself asleep
+    first sends its overdue ping: its own sleep proves nothing about the other end.
+    """
+
+    def __init__(self, timing: Timing, in_call: bool, now: Instant) -> None:
+        self._timing = timing
+        self._in_call = in_call
+        self._heard_at = now
+        self._pinged_at = now
+        self._unanswered_since: Instant | None = None
+        self._doubted = False
+
+    @property
+    def ping_s(self) -> float:
+        return self._timing.call_ping_s if self._in_call else self._timing.idle_ping_s
+
+    @property
+    def dead_s(self) -> float:
+        return self._timing.call_dead_s if self._in_call or self._doubted else self._timing.idle_dead_s
+
+    @property
+    def deadline(self) -> Instant:
+        """When to ask `ping_due` and `dead` again."""
+        ping_at = self._pinged_at + self.ping_s
+        dead_at = self._dead_at()
+        return ping_at if dead_at is None else min(ping_at, dead_at)
+
+    def heard(self, now: Instant) -> None:
+        self._heard_at = now
+        self._unanswered_since = None
+        self._doubted = False
+
+    def set_in_call(self, in_call: bool, now: Instant) -> None:
+        """Change the pace; the stricter limit counts from now on, not backwards."""
+        if in_call != self._in_call:
+            self._in_call = in_call
+            self._heard_at = max(self._heard_at, now)
+            self._unanswered_since = None
+            if in_call:
+                self._pinged_at = now - self.ping_s
+
+    def doubt(self, now: Instant) -> None:
+        """Make a ping due at once, and allow its answer no more time than a call would."""
+        self._pinged_at = now - self.ping_s
+        self._unanswered_since = None
+        self._heard_at = now
+        self._doubted = True
+
+    def ping_due(self, now: Instant) -> bool:
+        """Return whether a ping must go out now, and count it as sent."""
+        if now < self._pinged_at + self.ping_s:
+            return False
+        self._pinged_at = now
+        if self._unanswered_since is None:
+            self._unanswered_since = now
+        return True
+
+    def dead(self, now: Instant) -> bool:
+        dead_at = self._dead_at()
+        return dead_at is not None and now >= dead_at
+
+    def _dead_at(self) -> Instant | None:
+        if self._unanswered_since is None:
+            return None
+        return max(self._heard_at + self.dead_s, self._unanswered_since + self.dead_s - self.ping_s)
