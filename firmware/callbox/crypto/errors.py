@@ -15,3 +15,7 @@ class NoSession(ValueError):
 
 class HandshakeRefused(ValueError):
     """A call message that is forged, replayed, too late or out of order. Nothing rings because of it."""
+
+
+class FieldDamaged(ValueError):
+    """A stored field that does not open: damaged, moved to another place, or sealed under another key."""
