@@ -1,0 +1,132 @@
+"""The contract that every store meets, whatever keeps the bytes."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from callbox.base.reasons import Reason
+from callbox.conversations.items import CallItem, Item, TextItem
+from callbox.conversations.stores import Delete, DeleteItem, ForgetThread, Put, PutItem, Store, StoreFault, Write
+from callbox.conversations.stores.memory import MemoryStore
+
+OpenStore = Callable[[], Store]
+
+
+def text(number: int, contact: str = "kitchen", words: str = "tea?") -> TextItem:
+    return TextItem(number.to_bytes(16, "big"), contact, False, 1_000 + number, words, "delivered")
+
+
+def call(number: int, contact: str = "kitchen") -> CallItem:
+    return CallItem(
+        number.to_bytes(16, "big"), contact, False, 5, Reason.QUIET, False, 0.0, ("calls are on", "quiet"), heard=False
+    )
+
+
+def test_rows_come_back_oldest_first_after_a_restart(open_store: OpenStore) -> None:
+    store = open_store()
+    store.commit([Put("contacts", "b", b"1"), Put("contacts", "a", b"2"), Put("seen", "a", b"3")])
+    store.commit([Put("contacts", "c", b""), Put("contacts", "b", b"1b")])
+    again = open_store()
+    assert list(again.load("contacts").items()) == [("b", b"1b"), ("a", b"2"), ("c", b"")]
+    assert again.load("seen") == {"a": b"3"}
+    assert again.load("nothing") == {}
+
+
+def test_deleted_rows_stay_deleted(open_store: OpenStore) -> None:
+    store = open_store()
+    store.commit([Put("t", "a", b"1"), Put("t", "b", b"2")])
+    store.commit([Delete("t", "a"), Delete("t", "never there"), Delete("none", "b")])
+    store.commit([])
+    assert open_store().load("t") == {"b": b"2"}
+
+
+def test_writes_of_one_commit_act_in_their_order(open_store: OpenStore) -> None:
+    store = open_store()
+    store.commit([Put("t", "a", b"1"), Delete("t", "a"), Put("t", "a", b"2"), Put("t", "b", b"3"), Delete("t", "b")])
+    assert open_store().load("t") == {"a": b"2"}
+
+
+def test_items_are_paged_newest_first(open_store: OpenStore) -> None:
+    store = open_store()
+    store.commit([PutItem(text(number, contact)) for number, contact in enumerate(["a", "b", "a", "a", "b"])])
+    again = open_store()
+
+    def numbers(items: list[Item]) -> list[int]:
+        return [int.from_bytes(item.id, "big") for item in items]
+
+    assert numbers(again.items()) == [4, 3, 2, 1, 0]
+    assert numbers(again.items(limit=2)) == [4, 3]
+    assert numbers(again.items("a")) == [3, 2, 0]
+    assert numbers(again.items("a", limit=1, before=text(3).id)) == [2]
+    assert numbers(again.items(before=text(3).id)) == [2, 1, 0]
+    assert numbers(again.items("nobody")) == []
+    assert numbers(again.items(before=b"unknown")) == []
+    assert numbers(again.items(limit=0)) == []
+
+
+def test_an_item_keeps_its_place_when_it_changes(open_store: OpenStore) -> None:
+    store = open_store()
+    store.commit([PutItem(text(1)), PutItem(call(2)), PutItem(text(3))])
+    store.commit([PutItem(text(1, words="changed"))])
+    again = open_store()
+    assert again.items() == [text(3), call(2), text(1, words="changed")]
+    assert again.item(call(2).id) == call(2)
+    assert again.item(b"unknown") is None
+
+
+def test_deleted_items_and_forgotten_threads_are_gone(open_store: OpenStore) -> None:
+    store = open_store()
+    store.commit([PutItem(text(1, "a")), PutItem(text(2, "b")), PutItem(text(3, "b")), PutItem(text(4, "a"))])
+    store.commit([DeleteItem(text(4).id), DeleteItem(b"unknown"), ForgetThread("b"), ForgetThread("nobody")])
+    again = open_store()
+    assert again.items() == [text(1, "a")]
+    again.commit([PutItem(text(5, "b"))])
+    assert again.items("b") == [text(5, "b")]
+
+
+def test_keys_and_values_may_be_anything(open_store: OpenStore) -> None:
+    store = open_store()
+    store.commit([Put("t", "台所/🔔|x", b"\x00\xff" * 40_000), PutItem(text(1, "台所", "\x00é🙂"))])
+    again = open_store()
+    assert again.load("t") == {"台所/🔔|x": b"\x00\xff" * 40_000}
+    assert again.items("台所") == [text(1, "台所", "\x00é🙂")]
+
+
+def test_a_failing_card_leaves_a_simulated_store_as_it_was() -> None:
+    store = MemoryStore()
+    store.commit([Put("t", "a", b"1")])
+    store.fail_with = StoreFault("full", "no room")
+    with pytest.raises(StoreFault, match="no room"):
+        store.commit([Put("t", "a", b"2"), PutItem(text(1))])
+    store.fail_with = None
+    assert (store.load("t"), store.items()) == ({"a": b"1"}, [])
+
+
+KEYS = st.sampled_from(["a", "b", "c"])
+NUMBERS = st.integers(1, 6)
+WRITES = st.one_of(
+    st.builds(Put, KEYS, KEYS, st.binary(max_size=3)),
+    st.builds(Delete, KEYS, KEYS),
+    st.builds(PutItem, st.builds(text, NUMBERS, KEYS, st.text(max_size=3))),
+    st.builds(DeleteItem, NUMBERS.map(lambda number: number.to_bytes(16, "big"))),
+    st.builds(ForgetThread, KEYS),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=st.lists(st.lists(WRITES, max_size=6), max_size=5))
+def test_both_stores_agree_on_any_history(
+    batches: list[list[Write]], open_store: OpenStore, request: pytest.FixtureRequest
+) -> None:
+    kept, model = open_store(), MemoryStore()
+    kept.commit([Delete(table, key) for table in "abc" for key in kept.load(table)])
+    kept.commit([DeleteItem(item.id) for item in kept.items()])
+    for batch in batches:
+        kept.commit(batch)
+        model.commit(batch)
+    kept = kept if isinstance(kept, MemoryStore) else open_store()
+    assert [kept.load(table) for table in "abc"] == [model.load(table) for table in "abc"]
+    assert kept.items() == model.items()
+    assert [kept.items(contact) for contact in "abc"] == [model.items(contact) for contact in "abc"]
