@@ -1,0 +1,273 @@
+"""The audio engine: the step, its device and its queues. No thread in here; one thread calls `cycle` for ever.
+
+    command() --queue--> cycle: commands, read, step, write --> facts()
+    inbound  --queue-->                                     --> outbound queue, on_outbound()
+
+A device that is lost takes nothing with it: the media session goes on, silence is sent at the clock's pace, and
+once a second the device is looked for again. `cycle` tells how long its caller may sleep: not at all while a
+device paces it, for ever (`math.inf`) while there is nothing to do.
+"""
+
+import math
+from collections.abc import Callable
+
+from callbox.audio.codecs import Codec, open_codec
+from callbox.audio.devices import Device, DeviceLost, Devices
+from callbox.audio.echo import Canceller
+from callbox.audio.echo.none import NoCanceller
+from callbox.audio.facts import (
+    AudioStats,
+    CloseSound,
+    Command,
+    Fact,
+    FirstAudio,
+    LiveChanged,
+    MediaBack,
+    MediaSilent,
+    Meter,
+    NoteUnsent,
+    OpenSound,
+    Play,
+    PlaySpeech,
+    SetCapture,
+    SetVolume,
+    SoundLost,
+    SoundOpened,
+    StartMedia,
+    StopMedia,
+    StopSpeech,
+    StopTones,
+)
+from callbox.audio.media import SILENT_AFTER_S
+from callbox.audio.step import Step, level_db
+from callbox.audio.steps import DEFAULT_STEP, step_named
+from callbox.base.errors import CallboxError
+from callbox.base.frames import CYCLE_MS, Samples
+from callbox.base.queues import BoundedQueue
+from callbox.base.time import Instant
+
+CYCLE_S = CYCLE_MS / 1000
+REOPEN_S = 1.0
+METER_S = 0.25
+MOST_CATCH_UP_S = 0.05
+
+
+class Engine:
+    """See the drawing above. `facts` is called on the audio thread and must not block."""
+
+    def __init__(
+        self,
+        devices: Devices,
+        facts: Callable[[Fact], None],
+        canceller: Canceller | None = None,
+        codec: Codec | None = None,
+        cpu_clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.inbound: BoundedQueue[bytes] = BoundedQueue(400)
+        self.outbound: BoundedQueue[tuple[Instant, bytes]] = BoundedQueue(50)
+        self.on_outbound: Callable[[], None] = _nothing
+        self.on_command: Callable[[], None] = _nothing
+        self._commands: BoundedQueue[Command] = BoundedQueue(256)
+        self._devices = devices
+        self._facts = facts
+        self._step = Step(canceller or NoCanceller(), codec or open_codec())
+        self._cpu_clock = cpu_clock
+        self._step_us = 0.0
+        self._wanted: OpenSound | None = None
+        self._device: Device | None = None
+        self._lost_told = False
+        self._reopen_at: Instant = -math.inf
+        self._due: Instant | None = None  # of the next cycle without a device
+        self._live = False
+        self._started_at: Instant | None = None
+        self._first_told = False
+        self._silent = False
+        self._meter_at: Instant = -math.inf
+
+    def command(self, command: Command) -> None:
+        """Hand over a command; it is carried out at the next cycle. One other thread may call this."""
+        self._commands.put(command)
+        self.on_command()
+
+    def cycle(self, now: Instant) -> float:
+        """Run one cycle; return for how many seconds there is nothing to do unless a command comes."""
+        for command in self._commands.drain():
+            self._perform(command, now)
+        if self._wanted is not None and self._device is None and now >= self._reopen_at:
+            self._open(now)
+        if self._device is None:
+            return self._cycle_without_device(now)
+        self._due = None
+        captured = self._read(now)
+        self._write(self._run(captured, now), now)
+        return 0.0
+
+    def close(self) -> None:
+        """Let go of device, media session and canceller."""
+        self._close_device()
+        self._step.stop()
+        self._tell_live(False)
+
+    def _cycle_without_device(self, now: Instant) -> float:
+        if self._step.sending is None:
+            for _ in self.inbound.drain():
+                pass
+            self._due = None
+            self._tell_live(False)
+            return math.inf if self._wanted is None else max(0.0, self._reopen_at - now)
+        if self._due is None or now - self._due > MOST_CATCH_UP_S:
+            self._due = now
+        if now >= self._due:
+            self._run(None, now)
+            self._due += CYCLE_S
+        return max(0.0, self._due - now)
+
+    def _run(self, captured: Samples | None, now: Instant) -> Samples:
+        before = self._cpu_clock() if self._cpu_clock is not None else 0.0
+        output = self._step.run(captured, self.inbound.drain(), now)
+        if self._cpu_clock is not None:
+            self._step_us += (1e6 * (self._cpu_clock() - before) - self._step_us) / 16
+        self._tell_live(self._step.live)
+        for sealed in output.outbound:
+            self.outbound.put((now, sealed))
+        if output.outbound:
+            self.on_outbound()
+        self._tell_media(now, output.playback)
+        return output.playback
+
+    def _perform(self, command: Command, now: Instant) -> None:
+        match command:
+            case OpenSound():
+                if command != self._wanted or self._device is None:
+                    self._close_device()
+                    self._wanted, self._reopen_at, self._lost_told = command, now, False
+            case CloseSound():
+                self._wanted = None
+                self._close_device()
+            case StartMedia():
+                self._start(command, now)
+            case StopMedia():
+                self._step.stop()
+                self._started_at = None
+            case SetCapture(on):
+                self._step.capture_on = on
+            case NoteUnsent(waiting_bytes):
+                self._step.rate.unsent(waiting_bytes, now)
+            case _:
+                self._sound(command)
+
+    def _sound(self, command: Play | StopTones | PlaySpeech | StopSpeech | SetVolume) -> None:
+        step = self._step
+        match command:
+            case Play(tone, repeat):
+                step.tones.play(tone, repeat)
+            case StopTones():
+                step.tones.stop()
+            case PlaySpeech(samples):
+                step.mixer.speak(samples)
+            case StopSpeech():
+                step.mixer.hush()
+            case SetVolume(volume):
+                step.mixer.set_volume(volume)
+
+    def _start(self, command: StartMedia, now: Instant) -> None:
+        for _ in self.inbound.drain():  # frames of an earlier session
+            pass
+        rate_step = DEFAULT_STEP if command.step_name is None else step_named(command.step_name)
+        self._step.start(command.seal, command.open, rate_step)
+        self._started_at = now
+        self._first_told = self._silent = False
+        self._meter_at = now + METER_S
+
+    # The device
+
+    def _open(self, now: Instant) -> None:
+        assert self._wanted is not None
+        try:
+            self._device = self._devices.open(self._wanted.input_name, self._wanted.output_name)
+        except CallboxError as error:
+            self._lose(str(error), now)
+            return
+        self._lost_told = False
+        self._facts(SoundOpened(self._device.latency_ms))
+
+    def _read(self, now: Instant) -> Samples | None:
+        assert self._device is not None
+        try:
+            return self._device.read()
+        except DeviceLost as lost:
+            self._lose(str(lost), now)
+            return None
+
+    def _write(self, samples: Samples, now: Instant) -> None:
+        if self._device is None:
+            return
+        try:
+            self._device.write(samples)
+        except DeviceLost as lost:
+            self._lose(str(lost), now)
+
+    def _lose(self, sentence: str, now: Instant) -> None:
+        self._close_device()
+        self._reopen_at = now + REOPEN_S
+        if not self._lost_told:
+            self._lost_told = True
+            self._facts(SoundLost(sentence))
+
+    def _close_device(self) -> None:
+        if self._device is not None:
+            self._device.close()
+            self._device = None
+
+    # What is told
+
+    def _tell_live(self, live: bool) -> None:
+        if live != self._live:
+            self._live = live
+            self._facts(LiveChanged(live))
+
+    def _tell_media(self, now: Instant, playback: Samples) -> None:
+        receiving = self._step.receiving
+        if receiving is None or self._started_at is None:
+            return
+        if receiving.jitter.playing and not self._first_told:
+            self._first_told = True
+            self._facts(FirstAudio())
+        heard_at = receiving.last_authentic if receiving.last_authentic is not None else self._started_at
+        silent = now - heard_at > SILENT_AFTER_S
+        if silent != self._silent:
+            self._silent = silent
+            self._facts(MediaSilent() if silent else MediaBack())
+        if now >= self._meter_at:
+            self._meter_at = now + METER_S
+            self._facts(Meter(level_db(self._step.sent_samples), level_db(playback), self.stats()))
+
+    def stats(self) -> AudioStats:
+        """Return the counters of the present media session (all zero without one)."""
+        sending, receiving = self._step.sending, self._step.receiving
+        if sending is None or receiving is None:
+            return AudioStats()
+        counters = receiving.jitter.counters
+        return AudioStats(
+            step_name=sending.step.name,
+            bits_per_s=sending.step.bits_per_s,
+            packet_ms=sending.step.packet_ms,
+            delay_ms=counters.delay_ms,
+            target_ms=counters.target_ms,
+            received=counters.received,
+            lost=counters.lost,
+            late=counters.late,
+            recovered=counters.recovered,
+            concealed=counters.concealed,
+            duplicates_or_forged=receiving.refused + counters.duplicate,
+            sent=sending.sent,
+            bytes_sent=sending.bytes_sent,
+            bytes_received=receiving.bytes_received,
+            peer_lost=receiving.peer.lost if receiving.peer else 0,
+            peer_late=receiving.peer.late if receiving.peer else 0,
+            step_us=round(self._step_us),
+        )
+
+
+def _nothing() -> None:
+    """Do nothing: nobody wants to be woken."""

@@ -1,0 +1,180 @@
+"""What the audio engine is told to do (commands, imperative) and what it tells (facts, past tense).
+
+Commands cross from the network loop to the audio thread in a bounded queue; facts go the other way by a
+callback. Both are immutable.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from callbox.audio.steps import step_named
+from callbox.audio.tones import Tone
+from callbox.base.frames import Samples
+
+Seal: TypeAlias = Callable[[bytes], bytes]
+Open: TypeAlias = Callable[[bytes], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSound:
+    """Open microphone and speaker by name. Nothing that is captured is passed on by this alone."""
+
+    input_name: str
+    output_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSound:
+    """Let go of microphone and speaker. A media session goes on, silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartMedia:
+    """Begin to send and to play, with the keys of one call; replaces a session that is running.
+
+    `seal` makes a sealed frame of a plain one; `open` gives the plain frame, or None for one that is forged or
+    has been here before. Both are called on the audio thread. `step_name` fixes the first rate step.
+    """
+
+    seal: Seal
+    open: Open
+    step_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.step_name is not None:
+            step_named(self.step_name)  # raises KeyError here, not later on the audio thread
+
+
+@dataclass(frozen=True, slots=True)
+class StopMedia:
+    """End sending and playing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetCapture:
+    """Open or shut the microphone's gate. Shut at the start; while shut, silence is sent."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    tone: Tone
+    repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StopTones:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySpeech:
+    """Say spoken PCM (mono, 48 kHz), after what is still being said."""
+
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class StopSpeech:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SetVolume:
+    """Master volume, 0 to 1."""
+
+    volume: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoteUnsent:
+    """Our own link holds so many media bytes that it could not send yet."""
+
+    waiting_bytes: int
+
+
+Command: TypeAlias = (
+    OpenSound
+    | CloseSound
+    | StartMedia
+    | StopMedia
+    | SetCapture
+    | Play
+    | StopTones
+    | PlaySpeech
+    | StopSpeech
+    | SetVolume
+    | NoteUnsent
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChanged:
+    """Captured samples are, or are no longer, passed to the encoder. Made from what happened, not from orders."""
+
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SoundOpened:
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLost:
+    """Microphone or speaker does not open or is gone; tried again every second. Told once per loss."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStats:
+    """Counters of one media session, and how it runs now."""
+
+    step_name: str = ""
+    bits_per_s: int = 0
+    packet_ms: int = 0
+    delay_ms: int = 0
+    target_ms: int = 0
+    received: int = 0
+    lost: int = 0
+    late: int = 0
+    recovered: int = 0
+    concealed: int = 0
+    duplicates_or_forged: int = 0
+    sent: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    peer_lost: int = 0  # what the far end reports of our frames, in its last second
+    peer_late: int = 0
+    step_us: int = 0  # processor time of one cycle, smoothed; 0 where no clock was given
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """About four times a second while media runs. Levels are dB of full scale (-96 to 0) of what was really sent
+    and played: a muted microphone shows as silence."""
+
+    level_in: float
+    level_out: float
+    stats: AudioStats
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAudio:
+    """The first voice frame of this media session was played."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSilent:
+    """No authentic frame came for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaBack:
+    """Authentic frames come again."""
+
+
+Fact: TypeAlias = LiveChanged | SoundOpened | SoundLost | Meter | FirstAudio | MediaSilent | MediaBack

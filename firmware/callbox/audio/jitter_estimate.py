@@ -1,0 +1,81 @@
+"""Jitter buffer, part 1: how much delay the network's unsteadiness asks for.
+
+    arrival (pull count, timestamp) -> lateness over the fastest arrival of the window -> high quantile -> target
+
+All times are samples. Local time is counted in *pulls* (one pull = one cycle played), so that a sender's
+clock that runs faster or slower than our card only moves the base, slowly, and never adds up.
+"""
+
+from collections import deque
+
+from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ
+
+WINDOW_SAMPLES = 8 * RATE_HZ  # what is older is forgotten
+MOST_ARRIVALS = 800
+QUANTILE = 0.97
+FLOOR_SAMPLES = CYCLE_SAMPLES  # one cycle, so that a packet arriving at the edge of a pull is not late
+START_SAMPLES = 2 * CYCLE_SAMPLES  # the target before enough is known
+CEILING_SAMPLES = 400 * RATE_HZ // 1000
+STALL_SAMPLES = 300 * RATE_HZ // 1000  # lateness beyond this is a stall, which no delay would have bridged
+STALL_OVER_SAMPLES = RATE_HZ  # a stall that lasts longer is the network's new delay
+ENOUGH_ARRIVALS = 20
+
+
+class Estimate:
+    """The target delay, from arrivals. See the drawing above."""
+
+    def __init__(self) -> None:
+        self._arrivals: deque[tuple[int, int]] = deque(maxlen=MOST_ARRIVALS)  # (local, transit)
+        self._stalled_since: int | None = None
+        self._since_update = 0
+        self.base = 0  # the least transit of the window: what a packet needs at best
+        self.target = START_SAMPLES
+        self._least_lateness: int | None = None
+
+    def arrived(self, timestamp: int, local: int) -> None:
+        """Take in that the packet starting at `timestamp` was there at local time `local` (both in samples)."""
+        transit = local - timestamp
+        if not self._arrivals:
+            self.base = transit
+        lateness = max(0, transit - self.base)
+        least = self._least_lateness
+        self._least_lateness = lateness if least is None else min(least, lateness)
+        if self._stalling(lateness, local):
+            return
+        self._arrivals.append((local, transit))
+        self.base = min(self.base, transit)
+        self._since_update += 1
+        if self._since_update >= 5 or len(self._arrivals) < ENOUGH_ARRIVALS:
+            self._update(local)
+
+    def take_least_lateness(self) -> int:
+        """Return the least lateness since the last call: what no packet escaped, that is, a standing queue."""
+        least, self._least_lateness = self._least_lateness, None
+        return least or 0
+
+    def _stalling(self, lateness: int, local: int) -> bool:
+        if self._stalled_since is None:
+            if lateness <= STALL_SAMPLES:
+                return False
+            self._stalled_since = local
+            return True
+        if lateness <= max(self.target, CYCLE_SAMPLES):
+            self._stalled_since = None
+            return False
+        if local - self._stalled_since > STALL_OVER_SAMPLES:
+            self._stalled_since = None
+            self._arrivals.clear()
+            self.base = lateness + self.base
+            return False
+        return True
+
+    def _update(self, local: int) -> None:
+        self._since_update = 0
+        while self._arrivals and local - self._arrivals[0][0] > WINDOW_SAMPLES:
+            self._arrivals.popleft()
+        transits = sorted(transit for _, transit in self._arrivals)
+        self.base = transits[0]
+        wanted = transits[min(len(transits) - 1, int(len(transits) * QUANTILE))] - self.base
+        if len(transits) < ENOUGH_ARRIVALS:
+            wanted = max(wanted, START_SAMPLES)
+        self.target = max(FLOOR_SAMPLES, min(CEILING_SAMPLES, wanted))

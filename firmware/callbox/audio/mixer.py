@@ -1,0 +1,97 @@
+"""The mixer: voice, tones and spoken prompts become one cycle that is never louder than the maximum.
+
+    voice --duck while a tone or prompt sounds--+
+    tones --------------------------------------+--> sum -> master volume -> limiter -> speaker
+    prompt PCM ---------------------------------+
+
+The limiter turns down at once and comes back slowly (about 200 ms), so a sum above the maximum is made quieter
+rather than cut off; whatever is left after that is cut, hence "never".
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callbox.base.frames import CYCLE_SAMPLES, Samples, silence
+
+MAXIMUM = 29_204  # -1 dB of full scale
+DUCKED = 0.25  # voice under a tone or prompt
+DUCK_STEP = 0.15  # per cycle: in or out within about 50 ms
+RECOVER_STEP = 0.05  # limiter, per cycle
+_RAMP: NDArray[np.float32] = np.arange(1, CYCLE_SAMPLES + 1, dtype=np.float32) / np.float32(CYCLE_SAMPLES)
+
+
+class Mixer:
+    """Mixes one cycle at a time. `maximum` is the largest sample value that may leave."""
+
+    def __init__(self, maximum: int = MAXIMUM) -> None:
+        self.maximum = maximum
+        self._volume = 1.0
+        self._volume_now = 1.0
+        self._duck_now = 1.0
+        self._limit_now = 1.0
+        self._prompt = silence(0)
+
+    def set_volume(self, volume: float) -> None:
+        """Set the master volume, 0 to 1; reached within one cycle, without a click."""
+        self._volume = min(1.0, max(0.0, volume))
+
+    def speak(self, samples: Samples) -> None:
+        """Queue spoken PCM (mono, 48 kHz) after what is still being said."""
+        self._prompt = np.concatenate((self._prompt, samples))
+
+    def hush(self) -> None:
+        """Stop speaking."""
+        self._prompt = silence(0)
+
+    @property
+    def speaking(self) -> bool:
+        return len(self._prompt) > 0
+
+    def mix(self, voice: Samples | None, tone: Samples | None) -> Samples:
+        """Return one cycle of voice (or None), tone (or None) and prompt, mixed and limited."""
+        prompt = self._take_prompt()
+        duck = DUCKED if tone is not None or prompt is not None else 1.0
+        duck_before = self._duck_now
+        self._duck_now += max(-DUCK_STEP, min(DUCK_STEP, duck - self._duck_now))
+        plain = self._volume_now == self._volume == 1.0 and duck_before == self._duck_now == 1.0
+        if tone is None and prompt is None and plain and self._limit_now == 1.0:
+            return self._only(voice)
+        total = np.zeros(CYCLE_SAMPLES, dtype=np.float32)
+        if voice is not None:
+            total += voice * _between(duck_before, self._duck_now)
+        if tone is not None:
+            total += tone
+        if prompt is not None:
+            total[: len(prompt)] += prompt
+        total *= _between(self._volume_now, self._volume)
+        self._volume_now = self._volume
+        return self._limited(total)
+
+    def _only(self, voice: Samples | None) -> Samples:
+        """The usual case, voice alone at full volume: no arithmetic unless it is too loud."""
+        if voice is None:
+            return silence()
+        if max(int(voice.max()), -int(voice.min())) <= self.maximum:
+            return voice
+        return self._limited(voice.astype(np.float32))
+
+    def _limited(self, total: NDArray[np.float32]) -> Samples:
+        peak = float(np.abs(total).max())
+        wanted = min(1.0, self.maximum / peak) if peak > 0 else 1.0
+        before = self._limit_now
+        self._limit_now = min(wanted, before + RECOVER_STEP)
+        total *= _between(before, self._limit_now)
+        return np.clip(total, -self.maximum, self.maximum).astype(np.int16)
+
+    def _take_prompt(self) -> Samples | None:
+        if len(self._prompt) == 0:
+            return None
+        part, self._prompt = self._prompt[:CYCLE_SAMPLES], self._prompt[CYCLE_SAMPLES:]
+        return part
+
+
+def _between(before: float, after: float) -> NDArray[np.float32] | np.float32:
+    """Return a gain that glides from `before` to `after` over one cycle."""
+    if before == after:
+        return np.float32(after)
+    return np.float32(before) + np.float32(after - before) * _RAMP

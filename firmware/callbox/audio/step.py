@@ -1,0 +1,108 @@
+"""The audio step: their voice in, yours out, once per cycle. It never locks, logs, awaits, opens or imports.
+
+    captured -> echo cancel (reference = what was last played) -> gate -> gather a packet -> Opus -> plain frame
+             -> seal -> outbound
+    inbound  -> open -> plain frame -> VOICE: jitter buffer -> mixer -> playback
+                                    -> REPORT: rate control -> the encoder's next step
+
+A media session (keys, codec, jitter buffer, counters) comes with `start` and goes with `stop`; tones and prompts
+play with or without one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from callbox.audio.codecs import Codec
+from callbox.audio.echo import Canceller
+from callbox.audio.facts import Open, Seal
+from callbox.audio.media import Receiving, Sending
+from callbox.audio.mixer import Mixer
+from callbox.audio.steps import DEFAULT_STEP, RateControl, RateStep
+from callbox.audio.tones import Tones
+from callbox.base.frames import Samples, silence
+from callbox.base.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutput:
+    """What one cycle made."""
+
+    playback: Samples
+    outbound: list[bytes] = field(default_factory=list)
+
+
+def gate(captured: Samples | None, open_: bool) -> Samples | None:
+    """Return what may leave the microphone: the samples, or None. The one place that lets them through."""
+    return captured if open_ else None
+
+
+class Step:
+    """All stages of one box's sound. One thread calls it."""
+
+    def __init__(self, canceller: Canceller, codec: Codec) -> None:
+        self.tones = Tones()
+        self.mixer = Mixer()
+        self.capture_on = False
+        self.live = False  # captured samples went to the encoder in the last cycle
+        self.sending: Sending | None = None
+        self.receiving: Receiving | None = None
+        self.rate = RateControl()
+        self.sent_samples = silence()  # what was encoded in the last cycle
+        self._canceller = canceller
+        self._codec = codec
+        self._played = silence()
+
+    def start(self, seal: Seal, open_: Open, rate_step: RateStep = DEFAULT_STEP) -> None:
+        """Begin a media session."""
+        self.stop()
+        self.rate = RateControl(rate_step)
+        self.sending = Sending(self._codec, seal, rate_step)
+        self.receiving = Receiving(self._codec, open_)
+
+    def stop(self) -> None:
+        """End the media session, if there is one."""
+        if self.sending is not None:
+            self.sending.close()
+        if self.receiving is not None:
+            self.receiving.close()
+        self.sending = self.receiving = None
+
+    def run(self, captured: Samples | None, inbound: Iterable[bytes], now: Instant) -> StepOutput:
+        """Take one captured cycle (None: no microphone) and what came; return one cycle to play and what to send."""
+        outbound = self._send(captured, now)
+        voice = self._receive(inbound, now)
+        self._played = self.mixer.mix(voice, self.tones.cycle())
+        return StepOutput(self._played, outbound)
+
+    def _send(self, captured: Samples | None, now: Instant) -> list[bytes]:
+        if captured is not None:
+            captured = self._canceller.process(captured, self._played)
+        passed = gate(captured, self.capture_on)
+        if passed is None and self.live and self.sending is not None:
+            self.sending.forget_gathered()
+        self.live = passed is not None and self.sending is not None
+        self.sent_samples = silence() if passed is None else passed
+        if self.sending is None or self.receiving is None:
+            return []
+        self.sending.use(self.rate.step)
+        self.sending.set_fec(self.rate.fec)
+        return self.sending.cycle(self.sent_samples, self.receiving.due_report(now))
+
+    def _receive(self, inbound: Iterable[bytes], now: Instant) -> Samples | None:
+        if self.receiving is None:
+            for _ in inbound:  # frames of no session, or of one that is over
+                pass
+            return None
+        for sealed in inbound:
+            report = self.receiving.take(sealed, now)
+            if report is not None:
+                self.rate.report(report, now)
+        return self.receiving.cycle()
+
+
+def level_db(samples: Samples) -> float:
+    """Return the root mean square of `samples` in dB of full scale, -96 to 0."""
+    power = float(np.mean(np.square(samples, dtype=np.float32)))
+    return max(-96.0, round(10 * float(np.log10(power / 32768**2 + 1e-12)), 1))
