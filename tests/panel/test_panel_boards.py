@@ -66,8 +66,10 @@ brightness = 0.5
         "my.toml:5 [light.live] pin = 17: GPIO17 already reads [button.tlak].",
         "my.toml:7 [button.mute] pin = 0: GPIO0 is kept for the identity chip of a HAT.",
         'my.toml:8 [button.mute] pull = "sideways": This must be one of "down", "none", "up".',
-        'my.toml:11 [button.calls] pull = "down": GPIO2 has a pull-up resistor of its own: '
-        'give pull = "up", or another pin.',
+        (
+            'my.toml:11 [button.calls] pull = "down": GPIO2 has a pull-up resistor of its own: '
+            'give pull = "up", or another pin.'
+        ),
         "my.toml:13 [button.dial1] pin = 40: There is no GPIO40 on the header.",
         "my.toml:14 [button.dial1] debounce = 3: There is no such setting. Did you mean `debounce_ms`?",
         "my.toml:16 [button.dial2] pin = 10: GPIO10 is kept by this board for SPI.",

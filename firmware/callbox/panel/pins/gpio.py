@@ -1,0 +1,219 @@
+"""The real pins of a Raspberry Pi, by gpiozero over lgpio.
+
+`changed` is called on lgpio's thread: hand it over with `loop.call_soon_threadsafe`. Only digital inputs and
+LEDs of gpiozero are used; its holds and blinks would each bring a thread of their own.
+
+The kernel swallows what is shorter than 2 ms before Python hears of it, so that a sparking contact cannot
+keep the processor busy; the real debouncing is done in `panel.gestures`, the same for every member.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gpiozero import LED, PWMLED, DigitalInputDevice
+from gpiozero.exc import GPIOPinInUse, GPIOZeroError
+
+from callbox.base.errors import CallboxError
+from callbox.panel.contacts import switch_name
+from callbox.panel.parts import Board, Button, Light, Switch
+from callbox.panel.pins import Changed, PinsUnavailable
+
+KERNEL_DEBOUNCE_S = 0.002
+ACTIVITY_LIGHTS = Path("/sys/class/leds")
+# The 40-pin header's chip, by the label that its driver gives: Pi 5, Pi 4, all before. Its number differs
+# between kernels.
+HEADER_CHIPS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
+
+
+class GpioPins:
+    """Buttons, switches and lights of `board` on the pins that `factory`, a gpiozero pin factory, gives."""
+
+    def __init__(self, board: Board, factory: Any, activity_lights: Path = ACTIVITY_LIGHTS) -> None:
+        self._factory = factory
+        self._inputs: dict[str, _Input] = {}
+        self._lights: dict[str, Any] = {}
+        self._shown: dict[str, float] = {}
+        self.faults: tuple[str, ...] = ()
+        try:
+            for name, light in board.lights.items():
+                self._open_light(name, light, activity_lights)
+            for name, button in board.buttons.items():
+                self._open_input(name, f"button.{name}", button)
+            for name, switch in board.switches.items():
+                self._open_input(switch_name(name), f"switch.{name}", switch)
+        except CallboxError:
+            self.close()
+            raise
+
+    def _open_input(self, name: str, section: str, part: Button | Switch) -> None:
+        with _told(section, part.pin):
+            self._inputs[name] = _Input(name, part, self._factory)
+
+    def _open_light(self, name: str, light: Light, activity_lights: Path) -> None:
+        if light.pin == "ACT":
+            try:
+                self._lights[name] = _ActivityLight(activity_lights)
+            except OSError as error:
+                why = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+                self.faults += (f"[light.{name}] The Pi's activity light cannot be used ({why}).",)
+            return
+        # PWM runs a thread in lgpio for each pin: only where dimming was asked for.
+        kind = PWMLED if light.brightness < 1 else LED
+        with _told(f"light.{name}", light.pin):
+            device = kind(light.pin, active_high=light.active_level == "high", pin_factory=self._factory)
+        self._lights[name] = _Dimmed(device, light.brightness) if light.brightness < 1 else device
+
+    def start(self, changed: Changed) -> None:
+        for contact in self._inputs.values():
+            contact.start(changed)
+
+    def show(self, levels: Mapping[str, float]) -> None:
+        for name, level in levels.items():
+            if name in self._lights and self._shown.get(name, 0.0) != level:
+                self._shown[name] = level
+                self._lights[name].value = level
+
+    def close(self) -> None:
+        """Also gives the activity light back to the system and closes the pin factory."""
+        for contact in self._inputs.values():
+            contact.close()
+        for light in self._lights.values():
+            light.close()
+        self._inputs.clear()
+        self._lights.clear()
+        self._factory.close()
+
+
+class _Input:
+    """One contact. gpiozero knows active levels only together with a pull, so levels are read here."""
+
+    def __init__(self, name: str, part: Button | Switch, factory: Any) -> None:
+        self.name = name
+        pull_up = {"up": True, "down": False, "none": None}[part.pull]
+        self._device = DigitalInputDevice(
+            part.pin,
+            pull_up=pull_up,
+            active_state=True if pull_up is None else None,
+            bounce_time=KERNEL_DEBOUNCE_S,
+            pin_factory=factory,
+        )
+        # The device is active when its pin is at this level; ours may be the other one.
+        self._turned = (part.active_level == "low") != (pull_up is True)
+
+    @property
+    def pressed(self) -> bool:
+        return bool(self._device.is_active) != self._turned
+
+    def start(self, changed: Changed) -> None:
+        self._device.when_activated = lambda: changed(self.name, not self._turned)
+        self._device.when_deactivated = lambda: changed(self.name, self._turned)
+        if self.pressed:
+            changed(self.name, True)
+
+    def close(self) -> None:
+        self._device.when_activated = self._device.when_deactivated = None
+        self._device.close()
+
+
+class _Dimmed:
+    """An LED whose full brightness is turned down."""
+
+    def __init__(self, device: Any, brightness: float) -> None:
+        self._device = device
+        self._brightness = brightness
+
+    @property
+    def value(self) -> float:
+        return float(self._device.value) / self._brightness
+
+    @value.setter
+    def value(self, level: float) -> None:
+        self._device.value = level * self._brightness
+
+    def close(self) -> None:
+        self._device.close()
+
+
+class _ActivityLight:
+    """The Pi's own activity light, through the kernel's LED files; given back to the SD card at the end."""
+
+    def __init__(self, lights: Path) -> None:
+        # Called ACT since Linux 5.16 or so, led0 before.
+        self._folder = next((lights / name for name in ("ACT", "led0") if (lights / name).is_dir()), lights / "ACT")
+        trigger = (self._folder / "trigger").read_text("ascii")
+        self._trigger = trigger.partition("[")[2].partition("]")[0] or "mmc0"
+        self._full = (self._folder / "max_brightness").read_text("ascii").strip()
+        self._write("trigger", "none")
+        self.value = 0.0
+
+    def _write(self, file: str, text: str) -> None:
+        (self._folder / file).write_text(text, "ascii")
+
+    @property
+    def value(self) -> float:
+        return float((self._folder / "brightness").read_text("ascii") != "0")
+
+    @value.setter
+    def value(self, level: float) -> None:
+        self._write("brightness", self._full if level >= 0.5 else "0")
+
+    def close(self) -> None:
+        self._write("trigger", self._trigger)
+
+
+@contextmanager
+def _told(section: str, pin: int) -> Iterator[None]:
+    """Turn what gpiozero or lgpio says of one pin into a sentence for a person."""
+    place = f"[{section}] GPIO{pin}"
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, GPIOPinInUse) or "busy" in str(error).lower():
+            raise PinsUnavailable(
+                f"{place} is in use by another program or driver.",
+                "Stop it (`gpioinfo` names it), or give another pin in box.toml.",
+            ) from error
+        if isinstance(error, GPIOZeroError) or type(error).__module__ == "lgpio":
+            raise PinsUnavailable(f"{place} cannot be used: {error}.") from error
+        raise
+
+
+def open_member(board: Board) -> GpioPins:
+    """Open the real pins for `board`. Raises PinsUnavailable with what to do about it."""
+    # lgpio puts a pipe into LG_WD when it is imported, or else into the current folder, which may be read-only.
+    os.environ.setdefault("LG_WD", os.environ.get("RUNTIME_DIRECTORY") or tempfile.gettempdir())
+    try:
+        import lgpio
+        from gpiozero.pins.lgpio import LGPIOFactory
+    except (ImportError, OSError) as error:
+        raise PinsUnavailable(f"lgpio cannot be loaded: {error}.", "Install it: pip install lgpio") from error
+    return GpioPins(board, LGPIOFactory(chip=find_header_chip(lgpio, Path("/dev"))))
+
+
+def find_header_chip(lgpio: Any, devices: Path) -> int:
+    """Return the number of the chip that drives the 40-pin header, found by its label. Raises PinsUnavailable."""
+    numbers = sorted(int(path.name.removeprefix("gpiochip")) for path in devices.glob("gpiochip[0-9]*"))
+    refused = False
+    for number in numbers:
+        try:
+            handle = lgpio.gpiochip_open(number)
+        except lgpio.error:
+            refused = True
+            continue
+        label = lgpio.gpio_get_chip_info(handle)[3]
+        lgpio.gpiochip_close(handle)
+        if label in HEADER_CHIPS:
+            return number
+    if refused:
+        raise PinsUnavailable(
+            "The GPIO pins may not be opened by this user.",
+            "Add the user to the group gpio (`sudo usermod -aG gpio $USER`) and log in again.",
+        )
+    raise PinsUnavailable(
+        "This machine has no 40-pin GPIO header.",
+        'To try Callbox without one, set `backend = "simulated"` under [panel] in box.toml.',
+    )
