@@ -1,0 +1,177 @@
+"""Threads: every text and every call of every contact, in the order in which this box came to know of them.
+
+Order is arrival, never a date: a Pi may boot in 1970. Marks only go up: a late "delivered" does not undo "heard".
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from callbox.base.reasons import Reason
+from callbox.conversations.contacts import Contact
+from callbox.conversations.controls import Controls
+from callbox.conversations.items import CallItem, Item, TextItem, TextState, is_unread
+from callbox.conversations.stores import DeleteItem, ForgetThread, PutItem, Write
+
+_ORDER: tuple[TextState, ...] = ("queued", "unsent", "sent", "delivered", "heard")
+_KNOWN_OF = frozenset(
+    {
+        Reason.SILENCED,  # its person chose not to be told
+        Reason.DECLINED,
+        Reason.DECLINED_ELSEWHERE,
+        Reason.ANSWERED_ELSEWHERE,
+        Reason.REPLACED,
+        Reason.NOT_ALLOWED,
+    }
+)
+
+
+class Threads:
+    """The loaded items of all contacts. `loaded` comes newest first, as a store gives it."""
+
+    def __init__(self, loaded: Iterable[Item] = ()) -> None:
+        self._items: dict[bytes, Item] = {item.id: item for item in reversed(list(loaded))}
+
+    def get(self, item_id: bytes) -> Item | None:
+        return self._items.get(item_id)
+
+    def items(self, contact: str | None = None, limit: int = 100) -> list[Item]:
+        """Return the newest items, newest first."""
+        found = (item for item in reversed(self._items.values()) if contact in (None, item.contact))
+        return [item for item, _ in zip(found, range(limit), strict=False)]
+
+    def unread(self) -> list[Item]:
+        """Return what blinks the message light, oldest first."""
+        return [item for item in self._items.values() if is_unread(item)]
+
+    def last_contact(self) -> str | None:
+        """Return whom the newest item is with: whom the talk button calls."""
+        return next((item.contact for item in reversed(self._items.values())), None)
+
+    def why(self, limit: int = 1) -> list[CallItem]:
+        """Return the newest calls that came in and did not ring as usual, newest first, each with its chain."""
+        calls = (item for item in reversed(self._items.values()) if isinstance(item, CallItem))
+        held_back = (call for call in calls if not call.outgoing and not call.answered and call.chain)
+        return [call for call, _ in zip(held_back, range(limit), strict=False)]
+
+    # --- texts ---------------------------------------------------------------------------------------------
+
+    def text_written(
+        self, item_id: bytes, contact: str, text: str, at_ms: int, ready_made: bool = False
+    ) -> tuple[TextItem, list[Write]]:
+        """Our person said something; the outbox has it."""
+        item = TextItem(item_id, contact, True, at_ms, text, "queued", ready_made)
+        return item, self._keep(item)
+
+    def text_received(
+        self, item_id: bytes, contact: str, text: str, at_ms: int, ready_made: bool = False
+    ) -> tuple[TextItem | None, list[Write]]:
+        """A contact said something. None when it is here already."""
+        if item_id in self._items:
+            return None, []
+        item = TextItem(item_id, contact, False, at_ms, text, "delivered", ready_made)
+        return item, self._keep(item)
+
+    def mark(self, item_ids: Iterable[bytes], state: TextState, contact: str | None = None) -> list[Write]:
+        """Raise our texts to `state`; unknown ones and those that are further already stay.
+
+        `contact`: who says so: marks for texts to anyone else are ignored.
+        """
+        writes: list[Write] = []
+        for item_id in item_ids:
+            item = self._items.get(item_id)
+            if not isinstance(item, TextItem) or not item.outgoing or contact not in (None, item.contact):
+                continue
+            if _ORDER.index(item.state) < _ORDER.index(state):
+                writes += self._keep(msgspec.structs.replace(item, state=state))
+        return writes
+
+    def unsent(self, item_id: bytes, problem: str) -> list[Write]:
+        """Give a text up, unless it reached some device of the contact."""
+        item = self._items.get(item_id)
+        if not isinstance(item, TextItem) or item.state != "queued":
+            return []
+        return self._keep(msgspec.structs.replace(item, state="unsent", problem=problem))
+
+    def heard(self, item_ids: Iterable[bytes]) -> list[Write]:
+        """Our person heard or read these: they blink no more."""
+        writes: list[Write] = []
+        for item_id in item_ids:
+            item = self._items.get(item_id)
+            if item is None or not is_unread(item):
+                continue
+            if isinstance(item, TextItem):
+                writes += self._keep(msgspec.structs.replace(item, state="heard"))
+            else:
+                writes += self._keep(msgspec.structs.replace(item, heard=True))
+        return writes
+
+    # --- calls ---------------------------------------------------------------------------------------------
+
+    def call_ended(
+        self,
+        call_id: bytes,
+        contact: str,
+        *,
+        outgoing: bool,
+        at_ms: int,
+        reason: Reason,
+        answered: bool,
+        duration_s: float = 0.0,
+        chain: tuple[str, ...] = (),
+        knock: bool = False,
+    ) -> tuple[CallItem | None, list[Write]]:
+        """Write the line of a call, once per call. None, and nothing is written, for a blocked caller's."""
+        if reason is Reason.BLOCKED and not outgoing:
+            return None, []
+        known = self._items.get(call_id)
+        if isinstance(known, CallItem):
+            return known, []
+        heard = outgoing or answered or reason in _KNOWN_OF
+        item = CallItem(call_id, contact, outgoing, at_ms, reason, answered, duration_s, chain, knock, heard)
+        return item, self._keep(item)
+
+    def missed_noticed(
+        self, call_id: bytes, contact: Contact, controls: Controls, at_ms: int, *, knock: bool
+    ) -> tuple[CallItem | None, list[Write]]:
+        """The caller's sealed notice of a call that this box may never have seen. None when there is no new line.
+
+        Why it was not seen is told as far as this box can tell now: its controls may have changed meanwhile.
+        """
+        if call_id in self._items or contact.permission in ("blocked", "request"):
+            return None, []
+        reason, chain = _why_unseen(contact, controls)
+        return self.call_ended(
+            call_id, contact.name, outgoing=False, at_ms=at_ms, reason=reason, answered=False, chain=chain, knock=knock
+        )
+
+    # --- going away ----------------------------------------------------------------------------------------
+
+    def drop(self, writes: Iterable[Write]) -> list[Write]:
+        """Follow what retention decided (see `retention`), and return it, to be committed."""
+        done = list(writes)
+        for write in done:
+            if isinstance(write, DeleteItem):
+                self._items.pop(write.id, None)
+            elif isinstance(write, PutItem) and write.item.id in self._items:
+                self._items[write.item.id] = write.item
+        return done
+
+    def forget(self, contact: str) -> list[Write]:
+        """Destroy everything said with a contact."""
+        self._items = {item_id: item for item_id, item in self._items.items() if item.contact != contact}
+        return [ForgetThread(contact)]
+
+    def _keep(self, item: Item) -> list[Write]:
+        self._items[item.id] = item
+        return [PutItem(item)]
+
+
+def _why_unseen(contact: Contact, controls: Controls) -> tuple[Reason, tuple[str, ...]]:
+    if contact.permission == "message":
+        return Reason.NOT_ALLOWED, ("may send messages, not ring",)
+    if not controls.calls_enabled:
+        return Reason.CALLS_DISABLED, ("calls are disabled", "the server refused the call")
+    if contact.silenced:
+        return Reason.SILENCED, ("calls are enabled", "silenced")
+    return Reason.UNREACHABLE, ("calls are enabled", "this box was not reached")
