@@ -103,19 +103,25 @@ class _Input:
         )
         # The device is active when its pin is at this level; ours may be the other one.
         self._turned = (part.active_level == "low") != (pull_up is True)
+        self._changed: Changed | None = None
 
     @property
     def pressed(self) -> bool:
         return bool(self._device.is_active) != self._turned
 
     def start(self, changed: Changed) -> None:
-        self._device.when_activated = lambda: changed(self.name, not self._turned)
-        self._device.when_deactivated = lambda: changed(self.name, self._turned)
+        self._changed = changed
+        self._device.when_activated = lambda: self._tell(not self._turned)
+        self._device.when_deactivated = lambda: self._tell(self._turned)
         if self.pressed:
             changed(self.name, True)
 
+    def _tell(self, pressed: bool) -> None:
+        if self._changed is not None:
+            self._changed(self.name, pressed)
+
     def close(self) -> None:
-        self._device.when_activated = self._device.when_deactivated = None
+        self._changed = None
         self._device.close()
 
 

@@ -1,0 +1,304 @@
+"""The pins family: one contract for every member, the real pins driven electrically through gpiozero's mock."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from gpiozero import LED
+from gpiozero.exc import PinInvalidPull
+from gpiozero.pins.mock import MockFactory, MockPWMPin
+
+from callbox.base.errors import WrongUse
+from callbox.panel.boards import find_board, load_board
+from callbox.panel.parts import Board
+from callbox.panel.pins import Pins, PinsUnavailable, members, open_pins
+from callbox.panel.pins.gpio import GpioPins, find_header_chip
+from callbox.panel.pins.simulated import SimulatedPins
+
+EVERY_WIRING = load_board(
+    """
+[button.talk]
+pin = 17
+[button.mute]
+pin = 27
+active_level = "high"
+pull = "down"
+[button.calls]
+pin = 22
+active_level = "high"
+pull = "up"
+[button.dial1]
+pin = 23
+pull = "none"
+[button.dial2]
+pin = 24
+pull = "none"
+active_level = "high"
+[switch.mute]
+pin = 4
+[light.live]
+pin = 5
+[light.call]
+pin = 6
+active_level = "low"
+[light.message]
+pin = 13
+brightness = 0.5
+[light.status]
+pin = "ACT"
+""",
+    "every.toml",
+)
+
+
+class Bench(Protocol):
+    """What a hand and an eye do at one member's hardware."""
+
+    @property
+    def pins(self) -> Pins: ...
+
+    def press(self, name: str, pressed: bool) -> None: ...
+
+    def lit(self, name: str) -> float: ...
+
+
+class SimulatedBench:
+    def __init__(self, board: Board, folder: Path) -> None:
+        self.pins = self._pins = SimulatedPins(board)
+
+    def press(self, name: str, pressed: bool) -> None:
+        if name.startswith("switch."):
+            self._pins.switch(name.removeprefix("switch."), pressed)
+        else:
+            (self._pins.press if pressed else self._pins.release)(name)
+
+    def lit(self, name: str) -> float:
+        return self._pins.lights[name]
+
+
+class GpioBench:
+    """Pins with buttons wired as the board says; levels are driven and read as a voltmeter would."""
+
+    def __init__(self, board: Board, folder: Path) -> None:
+        self.board = board
+        self.activity = folder / "ACT"
+        self.activity.mkdir()
+        (self.activity / "trigger").write_text("none [mmc0] timer\n")
+        (self.activity / "max_brightness").write_text("255\n")
+        (self.activity / "brightness").write_text("0\n")
+        self.factory = MockFactory(pin_class=MockPWMPin)
+        self.parts = dict(board.buttons) | {f"switch.{name}": part for name, part in board.switches.items()}
+        self.wires = {name: self.factory.pin(part.pin) for name, part in self.parts.items()}
+        self.leds = {name: self.factory.pin(light.pin) for name, light in board.lights.items() if light.pin != "ACT"}
+        self.pins = GpioPins(board, self.factory, folder)
+        for name in self.parts:
+            # A resistor on the board, or a contact that is closed at rest, holds the level of a released button.
+            self.press(name, False)
+
+    def press(self, name: str, pressed: bool) -> None:
+        high = pressed == (self.parts[name].active_level == "high")
+        (self.wires[name].drive_high if high else self.wires[name].drive_low)()
+
+    def lit(self, name: str) -> float:
+        light = self.board.lights[name]
+        if light.pin == "ACT":
+            return float((self.activity / "brightness").read_text().strip() == "255")
+        level = self.leds[name].state
+        return float(level if light.active_level == "high" else 1 - level) / light.brightness
+
+
+BENCHES: dict[str, Callable[[Board, Path], Bench]] = {"gpio": GpioBench, "simulated": SimulatedBench}
+
+
+@pytest.fixture(params=sorted(BENCHES))
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    made = BENCHES[request.param](EVERY_WIRING, tmp_path)
+    yield made
+    made.pins.close()
+
+
+def test_every_member_of_the_family_is_on_the_bench() -> None:
+    assert members() == sorted(BENCHES)
+
+
+CONTACTS = ["talk", "mute", "calls", "dial1", "dial2", "switch.mute"]
+
+
+@pytest.mark.parametrize("name", CONTACTS)
+def test_a_press_and_its_release_are_told_once_each(bench: Bench, name: str) -> None:
+    told: list[tuple[str, bool]] = []
+    bench.pins.start(lambda button, pressed: told.append((button, pressed)))
+    assert told == []
+    for pressed in (True, True, False, False, True):
+        bench.press(name, pressed)
+    assert told == [(name, True), (name, False), (name, True)]
+
+
+def test_what_is_down_at_the_start_is_told_first(bench: Bench) -> None:
+    told: list[tuple[str, bool]] = []
+    for name in ("calls", "switch.mute"):
+        bench.press(name, True)
+    bench.pins.start(lambda button, pressed: told.append((button, pressed)))
+    assert told == [("calls", True), ("switch.mute", True)]
+    bench.press("calls", False)
+    assert told[2:] == [("calls", False)]
+
+
+def test_lights_show_what_is_asked_and_no_other(bench: Bench) -> None:
+    names = list(EVERY_WIRING.lights)
+    assert {name: bench.lit(name) for name in names} == dict.fromkeys(names, 0.0)
+    for lit in names:
+        bench.pins.show({name: float(name == lit) for name in names})
+        assert {name: bench.lit(name) for name in names} == {name: float(name == lit) for name in names}
+
+
+def test_lights_that_are_not_named_stay_and_those_that_are_missing_are_passed_over(bench: Bench) -> None:
+    bench.pins.show({"live": 1.0, "calls": 1.0})
+    bench.pins.show({"call": 1.0})
+    assert (bench.lit("live"), bench.lit("call")) == (1.0, 1.0)
+
+
+def test_nothing_is_told_after_the_end_and_the_end_may_come_twice(bench: Bench) -> None:
+    told: list[str] = []
+    bench.pins.start(lambda button, pressed: told.append(button))
+    bench.pins.show({"live": 1.0, "status": 1.0})
+    bench.pins.close()
+    bench.press("mute", True)
+    bench.pins.close()
+    assert told == []
+    assert bench.lit("live") == 0.0
+
+
+def test_no_threads_are_left_by_the_panel(bench: Bench) -> None:
+    before = threading.active_count()
+    bench.pins.start(lambda button, pressed: None)
+    bench.press("talk", True)
+    bench.pins.show({"live": 1.0, "message": 1.0})
+    assert threading.active_count() == before
+
+
+# --- the real pins alone ---
+
+
+def test_only_dimmed_lights_use_pwm(tmp_path: Path) -> None:
+    bench = GpioBench(EVERY_WIRING, tmp_path)
+    assert bench.leds["live"].frequency is None
+    assert bench.leds["message"].frequency
+    bench.pins.show({"message": 1.0})
+    assert bench.leds["message"].state == 0.5
+
+
+def test_the_activity_light_is_given_back_to_the_system(tmp_path: Path) -> None:
+    bench = GpioBench(EVERY_WIRING, tmp_path)
+    assert (bench.activity / "trigger").read_text() == "none"
+    bench.pins.close()
+    assert (bench.activity / "trigger").read_text() == "mmc0"
+
+
+def test_without_an_activity_light_the_rest_works_and_it_is_told(tmp_path: Path) -> None:
+    pins = GpioPins(EVERY_WIRING, MockFactory(pin_class=MockPWMPin), tmp_path / "none")
+    assert len(pins.faults) == 1
+    assert "[light.status] The Pi's activity light cannot be used (No such file" in pins.faults[0]
+    pins.show({"status": 1.0, "live": 1.0})
+
+
+def test_a_pin_in_use_is_told_in_words_and_the_others_are_let_go(tmp_path: Path) -> None:
+    factory = MockFactory(pin_class=MockPWMPin)
+    taken = LED(24, pin_factory=factory)
+    assert not taken.closed
+    with pytest.raises(PinsUnavailable) as caught:
+        GpioPins(find_board("breadboard"), factory, tmp_path)
+    assert str(caught.value).startswith("[button.dial2] GPIO24 is in use by another program or driver.\nStop it")
+    assert factory.pins == {}
+
+
+def test_what_a_pin_refuses_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pin: MockPWMPin, value: str) -> None:
+        if value == "up":
+            raise PinInvalidPull("cannot pull up")
+
+    monkeypatch.setattr(MockPWMPin, "_set_pull", refuse)
+    with pytest.raises(PinsUnavailable, match=r"\[button.talk\] GPIO17 cannot be used: cannot pull up\."):
+        GpioPins(load_board("[button.talk]\npin = 17\n", "my.toml"), MockFactory(pin_class=MockPWMPin), tmp_path)
+
+
+class ChipRefusedError(Exception):
+    """What lgpio raises, under its own name `error`."""
+
+
+class FakeLgpio:
+    """Chips as lgpio sees them: number -> label; None: may not be opened."""
+
+    error = ChipRefusedError
+
+    def __init__(self, chips: dict[int, str | None]) -> None:
+        self.chips = chips
+        self.open: set[int] = set()
+
+    def gpiochip_open(self, number: int) -> int:
+        if self.chips[number] is None:
+            raise self.error("can not open gpiochip")
+        self.open.add(number)
+        return number
+
+    def gpio_get_chip_info(self, handle: int) -> list[Any]:
+        return [0, 54, f"gpiochip{handle}", self.chips[handle]]
+
+    def gpiochip_close(self, handle: int) -> None:
+        self.open.remove(handle)
+
+
+def header_chip(folder: Path, chips: dict[int, str | None]) -> int:
+    for number in chips:
+        (folder / f"gpiochip{number}").touch()
+    fake = FakeLgpio(chips)
+    try:
+        return find_header_chip(fake, folder)
+    finally:
+        assert not fake.open
+
+
+@pytest.mark.parametrize(
+    ("chips", "number"),
+    [
+        ({0: "pinctrl-bcm2835", 1: "brcmvirt-gpio"}, 0),
+        ({0: "pinctrl-bcm2711", 1: "raspberrypi-exp-gpio"}, 0),
+        ({0: "gpio-brcmstb@107d508500", 4: "pinctrl-rp1"}, 4),
+        ({0: "pinctrl-rp1", 10: "gpio-brcmstb"}, 0),
+        ({0: None, 10: "pinctrl-rp1"}, 10),
+    ],
+)
+def test_the_header_is_found_by_its_label(tmp_path: Path, chips: dict[int, str | None], number: int) -> None:
+    assert header_chip(tmp_path, chips) == number
+
+
+@pytest.mark.parametrize(
+    ("chips", "words"),
+    [({}, "no 40-pin GPIO header"), ({0: "pch-gpio"}, "no 40-pin GPIO header"), ({0: None}, "may not be opened")],
+)
+def test_a_machine_without_header_is_told_what_to_do(tmp_path: Path, chips: dict[int, str | None], words: str) -> None:
+    with pytest.raises(PinsUnavailable, match=words):
+        header_chip(tmp_path, chips)
+
+
+# --- opening by name ---
+
+
+def test_members_are_opened_by_name() -> None:
+    pins = open_pins("simulated", find_board("breadboard"))
+    assert isinstance(pins, SimulatedPins)
+    assert pins.faults == ()
+    with pytest.raises(WrongUse, match="Did you mean `gpio`"):
+        open_pins("gpoi", find_board("breadboard"))
+
+
+def test_the_simulated_panel_keeps_a_history_and_refuses_unknown_buttons() -> None:
+    pins = SimulatedPins(find_board("breadboard"))
+    pins.show({"live": 1.0})
+    pins.show({"live": 1.0})
+    pins.show({"live": 0.0})
+    assert [shown["live"] for shown in pins.history] == [1.0, 0.0]
+    with pytest.raises(WrongUse, match="Did you mean `talk`"):
+        pins.press("tlak")
