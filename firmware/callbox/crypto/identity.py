@@ -97,26 +97,27 @@ class Identity:
         return self._auth_key.sign(transcript)
 
     def new_prekeys(self, count: int, fallback: bool) -> tuple[SignedKey, ...]:
-        """Return `count` signed one-time keys and, if asked, a new fallback key.
+        """Return at least `count` signed one-time keys and, if asked, a new fallback key.
 
-        Those made before but not yet marked as published are among them, so a lost answer costs none. Store
+        All made before but not yet marked as published are among them, so a lost answer costs none. Store
         `export()` before publishing them, `mark_published` after the server took them.
         """
         missing = count - len(self.olm.one_time_keys)
         if missing > 0:
             self.olm.generate_one_time_keys(missing)
-        keys = [self._signed(key, False) for key in self.olm.one_time_keys.values()][:count]
+        keys = self._signed(self.olm.one_time_keys, False)
         if fallback:
             account = cast(_FallbackKeys, self.olm)
             if not account.fallback_key:
                 account.generate_fallback_key()
-            keys += [self._signed(key, True) for key in account.fallback_key.values()]
+            keys += self._signed(account.fallback_key, True)
         return tuple(keys)
 
     def mark_published(self) -> None:
         """The server holds the prekeys of the last `new_prekeys` now. Store `export()` after it."""
         self.olm.mark_keys_as_published()
 
-    def _signed(self, key: vodozemac.Curve25519PublicKey, fallback: bool) -> SignedKey:
-        raw = key.to_bytes()
-        return SignedKey(raw, self._auth_key.sign(prekey_bytes(raw, fallback)), fallback)
+    def _signed(self, keys: Mapping[str, vodozemac.Curve25519PublicKey], fallback: bool) -> list[SignedKey]:
+        """Sign prekeys, in an order of their own: vodozemac's changes from call to call."""
+        raw = sorted(key.to_bytes() for key in keys.values())
+        return [SignedKey(key, self._auth_key.sign(prekey_bytes(key, fallback)), fallback) for key in raw]

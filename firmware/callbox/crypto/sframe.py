@@ -5,7 +5,7 @@
     metadata = "DMCALL1 media" | call id | direction
 
 Counters are never stored: a new handshake is a new key. They begin at 65,536 so that the header, and with it the
-frame, keeps its size for 16.7 million frames (93 hours at 50 a second) instead of growing with the second byte after
+frame, keeps its size for 16.7 million frames (92 hours at 50 a second) instead of growing with the second byte after
 8 frames and the third after 256. A receiver marks a counter only after the frame is authentic.
 """
 
@@ -64,7 +64,7 @@ def decode_header(frame: bytes) -> tuple[int, int, int] | None:
 
 
 def sealed_bytes(plain_bytes: int) -> int:
-    """Return the size of the sealed frame for a plain one, for key ids below 8 and the first 93 hours."""
+    """Return the size of the sealed frame for a plain one, for key ids below 8 and the first 92 hours."""
     return len(encode_header(0, FIRST_COUNTER)) + plain_bytes + TAG_BYTES
 
 

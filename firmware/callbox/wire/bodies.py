@@ -114,8 +114,8 @@ Body = (
 )
 
 
-class Inner(msgspec.Struct, frozen=True):
-    """The letter inside an envelope."""
+class Inner(msgspec.Struct, frozen=True, array_like=True):
+    """The letter inside an envelope. An array without field names, so that a short text fits the smallest step."""
 
     message_id: bytes
     from_account: AccountName
