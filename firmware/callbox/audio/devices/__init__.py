@@ -92,7 +92,7 @@ def open_backend(name: str, **options: object) -> Devices:
         module = import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
         if error.name == f"{__name__}.{name}":
-            raise CallboxError(f"there is no sound backend {name!r}", "there are: portaudio, wav, simulated") from None
+            raise CallboxError(f"there is no sound backend {name!r}", "there are: portaudio, simulated, wav") from None
         raise CallboxError(
             f"the sound backend {name!r} needs the Python package {error.name!r}", "install it: pip install pyaudio"
         ) from None
