@@ -1,0 +1,171 @@
+"""The server's store in SQL, by SQLAlchemy Core: SQLite in one file, written ahead and synced at every commit.
+
+A damaged file is found before anything is written to it, and left as it is.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from callbox.server.items import Account, Device, Invite, Letter, LetterMark, Prekey, Request, StoreSnapshot, Write
+from callbox.server.stores import StoreFault
+from callbox.server.stores import sql_tables as tables
+from callbox.wire.records import SignedKey, SignedRecord
+
+BUSY_TIMEOUT_MS = 10_000
+
+
+class SqlStore:
+    """A store in the SQLite file `path`. One thread at a time; several processes may share the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._engine: Engine | None = None
+
+    def open(self) -> StoreSnapshot:
+        _refuse_damaged(self._path)
+        self._engine = create_engine(
+            f"sqlite:///{self._path}",
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+        )
+        event.listen(self._engine, "connect", _set_up)
+        event.listen(self._engine, "begin", _begin)
+        with self._transaction() as connection:
+            self._make_tables(connection)
+            return _snapshot(connection)
+
+    def apply(self, writes: Sequence[Write]) -> None:
+        with self._transaction() as connection:
+            for write in writes:
+                tables.APPLY[type(write)](connection, write)
+
+    def mail(self, device: str, after: int, limit: int) -> tuple[Letter, ...]:
+        columns = tables.letters.c
+        wanted = select(tables.letters).where(
+            columns.to_device == device, columns.number > after, columns.void.is_(False)
+        )
+        with self._transaction() as connection:
+            lines = connection.execute(wanted.order_by(columns.number).limit(limit))
+            return tuple(tables.letter_of(line) for line in lines)
+
+    def invite(self, token_hash: bytes) -> Invite | None:
+        wanted = select(tables.invites).where(tables.invites.c.token_hash == token_hash)
+        with self._transaction() as connection:
+            line = connection.execute(wanted).first()
+        return None if line is None else tables.invite_of(line)
+
+    def invites(self) -> tuple[Invite, ...]:
+        with self._transaction() as connection:
+            lines = connection.execute(select(tables.invites).order_by(tables.invites.c.created_ms))
+            return tuple(tables.invite_of(line) for line in lines)
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        if self._engine is None:
+            raise StoreFault("The store is not open.")
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise StoreFault(
+                f"The store {self._path} failed: {error.orig}.", "Is the disk full, or not writable?"
+            ) from error
+
+    def _make_tables(self, connection: Connection) -> None:
+        if not inspect(connection).has_table(tables.meta.name):
+            tables.metadata.create_all(connection)
+            version = {"key": "schema_version", "value": str(tables.SCHEMA_VERSION)}
+            connection.execute(insert(tables.meta).values(version))
+            return
+        wanted = select(tables.meta.c.value).where(tables.meta.c.key == "schema_version")
+        found = connection.execute(wanted).scalar()
+        if found != str(tables.SCHEMA_VERSION):
+            raise StoreFault(
+                f"The store {self._path} has the schema version {found}, this Callbox knows {tables.SCHEMA_VERSION}.",
+                "Start the Callbox version that wrote it, or a newer one. Nothing was changed.",
+            )
+
+
+def _refuse_damaged(path: Path) -> None:
+    """Raise StoreFault if the file is there and is not a sound database. Writes nothing."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+            complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        raise StoreFault(f"The store {path} cannot be read: {error}.", "Who owns it, and is the disk well?") from None
+    except sqlite3.DatabaseError as error:
+        complaint = str(error)
+    if complaint != "ok":
+        raise StoreFault(
+            f"The store {path} is damaged: {' '.join(str(complaint).split())}.",
+            "It was left as it is. Put it aside and bring back a backup; boxes then upload their records again.",
+        )
+
+
+def _set_up(connection: Any, _record: Any) -> None:
+    """Every commit survives a power cut; Python's driver leaves transactions to `_begin`."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _snapshot(connection: Connection) -> StoreSnapshot:
+    lines = connection.execute(select(tables.devices))
+    devices = tuple(
+        Device(
+            line.account,
+            line.device,
+            SignedRecord(line.record, line.by_account, line.by_device),
+            line.connection_epoch,
+        )
+        for line in lines
+    )
+    lines = connection.execute(select(tables.prekeys))
+    prekeys = tuple(
+        Prekey(line.device, SignedKey(line.key, line.signature, line.fallback), line.position, line.used)
+        for line in lines
+    )
+    lines = connection.execute(select(tables.accounts))
+    accounts = tuple(Account(line.name, line.key, line.created_ms, line.calls_enabled) for line in lines)
+    return StoreSnapshot(
+        accounts=accounts,
+        devices=devices,
+        prekeys=prekeys,
+        rows=tuple((line.owner, line.other, line.row) for line in connection.execute(select(tables.rows))),
+        letters=_marks(connection),
+        requests=tuple(Request(*line) for line in connection.execute(select(tables.requests))),
+        last_number=connection.execute(select(func.max(tables.letters.c.number))).scalar() or 0,
+    )
+
+
+def _marks(connection: Connection) -> tuple[LetterMark, ...]:
+    columns = tables.letters.c
+    wanted = select(
+        columns.number,
+        columns.to_device,
+        columns.from_device,
+        columns.message_id,
+        columns.from_account,
+        columns.size,
+        columns.expires_ms,
+        columns.void,
+    )
+    return tuple(LetterMark(*line) for line in connection.execute(wanted.order_by(columns.number)))
