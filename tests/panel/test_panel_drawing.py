@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from xml.etree import ElementTree as xml
+from xml.etree.ElementTree import fromstring
 
 import pytest
 
@@ -10,6 +10,10 @@ from callbox.panel.boards import find_board, list_boards, load_board
 from callbox.panel.drawing import page, svg, table
 
 BOARDS = Path(__file__).parents[2] / "hw" / "boards"
+
+
+def test_every_board_under_hw_ships_inside_the_package() -> None:
+    assert list_boards() == sorted(path.stem for path in BOARDS.glob("*.toml"))
 
 
 @pytest.mark.parametrize("name", list_boards())
@@ -24,7 +28,7 @@ def test_page_and_drawing_of_every_board_are_fresh(name: str) -> None:
 @pytest.mark.parametrize("name", list_boards())
 def test_the_drawing_is_xml_and_shows_every_part_and_all_forty_positions(name: str) -> None:
     board = find_board(name)
-    drawn = xml.fromstring(svg(board))
+    drawn = fromstring(svg(board))
     words = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert [word for word in words if word and word.isdigit()] == [str(position) for position in range(1, 41)]
     parts = [f"button {button}" for button in board.buttons]
@@ -74,4 +78,4 @@ def test_the_table_says_where_the_other_leg_goes() -> None:
 
 
 def test_whatever_a_board_says_the_drawing_stays_xml() -> None:
-    assert xml.fromstring(svg(load_board(ODD + '[light.status]\npin = "ACT"\n', "odd.toml"))) is not None
+    assert fromstring(svg(load_board(ODD + '[light.status]\npin = "ACT"\n', "odd.toml"))) is not None
