@@ -1,1 +1,57 @@
-""""""
+"""Transports: what carries lanes. Each other module here that has a `Transport` class of its own name is a member.
+
+`websocket` is the real one; the simulated network of `callbox.testing.network` is another. `dialling` holds what
+real members share: addresses, TLS and errors in a person's words. One contract suite runs over all members.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from callbox.link.events import CloseLane, LaneEffect, OpenLane, PingLane, SendOnLane, TransportEvent
+
+Events: TypeAlias = Callable[[TransportEvent], None]
+"""Where a transport reports. Called on the loop's own turn, never from inside `open`, `send`, `ping` or `close`."""
+
+
+class Transport(Protocol):
+    """Opens numbered lanes to one server. No method blocks or raises for what the network does."""
+
+    def open(self, lane: int) -> None:
+        """Begin to connect; LaneOpened or LaneClosed follows. A lane of that number that is open is closed first."""
+        ...
+
+    def send(self, lane: int, data: bytes) -> bool:
+        """Queue one message. False: the lane is not open, or its bounded queue is full and nothing was queued.
+
+        Lane 0 must lose no message out of the middle: when its queue is full it is closed and LaneClosed follows.
+        """
+        ...
+
+    def ping(self, lane: int) -> None:
+        """Send a WebSocket ping; LanePonged follows if the other end's WebSocket lives."""
+        ...
+
+    def close(self, lane: int) -> None:
+        """Close. Nothing more is reported about the lane until it is opened again."""
+        ...
+
+    def queued_bytes(self, lane: int) -> int:
+        """Return how many bytes wait in front of the network; 0 for a lane that is not open."""
+        ...
+
+    def shutdown(self) -> None:
+        """Close all lanes."""
+        ...
+
+
+def perform(transport: Transport, effect: LaneEffect) -> None:
+    """Do what the core wants done with a lane."""
+    match effect:
+        case OpenLane(lane=lane):
+            transport.open(lane)
+        case SendOnLane(lane=lane, data=data):
+            transport.send(lane, data)
+        case PingLane(lane=lane):
+            transport.ping(lane)
+        case CloseLane(lane=lane):
+            transport.close(lane)

@@ -1,0 +1,279 @@
+"""WebSocket over TLS 1.3, on asyncio: the real transport.
+
+    send --> own queue (bounded) --> TLS --> socket, holding almost nothing --> the network
+             only while the socket is clogged; media that waits here or above can still be dropped
+
+Built on the protocol half of `websockets` without its streams: a message that arrives is reported from within
+the very read that brought it, and `send` writes at once or queues; no task runs per lane once it is open.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from callbox.link.events import (
+    CONTROL_LANE,
+    ClosedKind,
+    LaneClosed,
+    LaneOpened,
+    LanePonged,
+    LaneReceived,
+    TransportEvent,
+)
+from callbox.link.joining import Joined, JoinEffect, Joining, Trust
+from callbox.link.transports import Events, perform
+from callbox.link.transports.dialling import Address, client_tls, told_failure, tune
+from callbox.wire.codec import MAX_CONTROL_BYTES
+
+CONTROL_QUEUE_BYTES = 2 * 1024 * 1024
+MEDIA_QUEUE_BYTES = 8 * 1024
+_CLOSE_GRACE_S = 1.0  # for the last words of a closed lane; then it is cut
+_HAPPY_EYEBALLS_S = 0.25  # RFC 8305: try the next address beside one that does not answer
+
+
+class WebSocketTransport:
+    """Lanes to one server. Make and use it on the loop's thread.
+
+    `authority`: the pinned certificate (DER), or None for the one connection that fetches it.
+    `clock_trusted` is asked at each opening whether certificate times mean anything.
+    """
+
+    def __init__(
+        self, server: Address, authority: bytes | None, events: Events, clock_trusted: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.server = server
+        self.authority = authority
+        self._events = events
+        self._clock_trusted = clock_trusted
+        self._lanes: dict[int, _Lane] = {}
+
+    def open(self, lane: int) -> None:
+        self.close(lane)
+        self._lanes[lane] = _Lane(lane, self.server, self._report)
+        self._lanes[lane].dial(self.authority, self._clock_trusted())
+
+    def send(self, lane: int, data: bytes) -> bool:
+        known = self._lanes.get(lane)
+        return known is not None and known.send(data)
+
+    def ping(self, lane: int) -> None:
+        if known := self._lanes.get(lane):
+            known.ping()
+
+    def close(self, lane: int) -> None:
+        if known := self._lanes.pop(lane, None):
+            known.close()
+
+    def queued_bytes(self, lane: int) -> int:
+        known = self._lanes.get(lane)
+        return known.queued_bytes if known else 0
+
+    def shutdown(self) -> None:
+        for lane in list(self._lanes):
+            self.close(lane)
+
+    def _report(self, reporter: "_Lane", event: TransportEvent) -> None:
+        """Pass on what a lane reports, unless it was closed or opened anew meanwhile."""
+        if self._lanes.get(reporter.number) is not reporter:
+            return
+        if isinstance(event, LaneClosed):
+            del self._lanes[reporter.number]
+        self._events(event)
+
+
+async def join(joining: Joining, server: Address, clock_trusted: bool = True) -> Joined:
+    """Run a joining over real connections. Raises the CallboxError that it ends with, within its patience."""
+    loop = asyncio.get_running_loop()
+    changed = asyncio.Event()
+
+    def act(effects: list[JoinEffect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Trust):
+                transport.authority = effect.authority
+            else:
+                perform(transport, effect)
+        changed.set()
+
+    transport = WebSocketTransport(
+        server, None, lambda event: act(joining.handle(event, loop.time())), lambda: clock_trusted
+    )
+    try:
+        act(joining.start(loop.time()))
+        while joining.outcome is None:
+            changed.clear()
+            try:
+                async with asyncio.timeout_at(joining.deadline):
+                    await changed.wait()
+            except TimeoutError:
+                act(joining.tick(loop.time()))
+    finally:
+        transport.shutdown()
+    if isinstance(joining.outcome, Joined):
+        return joining.outcome
+    raise joining.outcome
+
+
+class _Lane(asyncio.Protocol):
+    """One WebSocket connection: dialled by a task, then driven by the loop's callbacks alone."""
+
+    def __init__(self, number: int, server: Address, report: "Callable[[_Lane, TransportEvent], None]") -> None:
+        self.number = number
+        self._server = server
+        self._report = report
+        self._loop = asyncio.get_running_loop()
+        self._websocket = ClientProtocol(parse_uri(f"wss://{server}/"), max_size=MAX_CONTROL_BYTES)
+        self._dialling: asyncio.Task[None] | None = None
+        self._raw: asyncio.Transport | None = None
+        self._tls: asyncio.Transport | None = None
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._most_bytes = CONTROL_QUEUE_BYTES if number == CONTROL_LANE else MEDIA_QUEUE_BYTES
+        self._fragments: list[bytes] = []
+        self._clogged = False
+        self._over = False
+
+    @property
+    def queued_bytes(self) -> int:
+        open_parts = (part for part in (self._raw, self._tls) if part is not None)
+        return self._waiting_bytes + sum(part.get_write_buffer_size() for part in open_parts)
+
+    def dial(self, authority: bytes | None, clock_trusted: bool) -> None:
+        self._dialling = self._loop.create_task(self._dial(authority, clock_trusted))
+
+    def send(self, data: bytes) -> bool:
+        if self._over or self._websocket.state is not State.OPEN:
+            return False
+        if self._waiting_bytes + len(data) > self._most_bytes:
+            if self.number == CONTROL_LANE:
+                self._loop.call_soon(self._end, "The network takes nothing more.", "network")
+            return False
+        self._websocket.send_binary(data)
+        self._write()
+        return True
+
+    def ping(self) -> None:
+        if not self._over and self._websocket.state is State.OPEN:
+            self._websocket.send_ping(b"")
+            self._write()
+
+    def close(self) -> None:
+        """Say goodbye if the line is free, and be gone within the grace time."""
+        if self._dialling is not None:
+            self._dialling.cancel()
+        if not self._over and self._websocket.state is State.OPEN:
+            self._websocket.send_close(1000)
+            self._write()
+        self._over = True
+        if self._tls is not None:
+            self._tls.close()
+        if self._raw is not None:
+            self._loop.call_later(_CLOSE_GRACE_S, self._raw.abort)
+
+    async def _dial(self, authority: bytes | None, clock_trusted: bool) -> None:
+        """Connect and begin the WebSocket handshake. The session's timeout ends it through `close`."""
+        host, port = self._server.host, self._server.port
+        try:
+            raw, _ = await self._loop.create_connection(
+                asyncio.Protocol, host, port, happy_eyeballs_delay=_HAPPY_EYEBALLS_S
+            )
+            tune(raw.get_extra_info("socket"), media=self.number != CONTROL_LANE)
+            tls = await self._loop.start_tls(raw, self, client_tls(authority, clock_trusted), server_hostname=host)
+        except (OSError, UnicodeError) as error:  # ssl.SSLError and socket.gaierror among the first
+            self._end(*told_failure(error, self._server))
+            return
+        if tls is None or tls.is_closing():
+            self._end(*told_failure(ConnectionResetError(), self._server))
+            return
+        self._raw, self._tls = raw, tls
+        # Every byte that the kernel does not take at once stops us, so that the queue which counts is ours.
+        raw.set_write_buffer_limits(high=0)
+        tls.set_write_buffer_limits(high=1)
+        self._websocket.send_request(self._websocket.connect())
+        self._write()
+
+    def _write(self) -> None:
+        for data in self._websocket.data_to_send():
+            if not data:
+                self._hang_up()
+            elif self._clogged or self._tls is None:
+                self._waiting.append(data)
+                self._waiting_bytes += len(data)
+            else:
+                self._tls.write(data)
+
+    def _hang_up(self) -> None:
+        if self._tls is not None:
+            self._tls.close()
+
+    def _end(self, why: str, kind: ClosedKind) -> None:
+        """Report the end of this lane, once."""
+        if self._over:
+            return
+        self._over = True
+        if self._raw is not None:
+            self._raw.abort()
+        self._report(self, LaneClosed(self.number, why, kind))
+
+    # --- called by asyncio --------------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        self._clogged = True
+
+    def resume_writing(self) -> None:
+        self._clogged = False
+        while self._waiting and not self._clogged and self._tls is not None:
+            data = self._waiting.popleft()
+            self._waiting_bytes -= len(data)
+            self._tls.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        if self._over:
+            return
+        self._websocket.receive_data(data)
+        events = self._websocket.events_received()
+        self._write()
+        for event in events:
+            if isinstance(event, Response):
+                self._answered()
+            elif isinstance(event, Frame):
+                self._frame(event)
+        if self._websocket.parser_exc is not None:
+            self._end("The server broke the rules of WebSocket.", "network")
+        elif self._websocket.handshake_exc is not None:
+            self._refused(self._websocket.handshake_exc)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._websocket.close_rcvd is not None or exc is None:
+            self._end("The server closed the connection.", "network")
+        else:
+            self._end(*told_failure(exc, self._server))
+
+    # --- WebSocket ----------------------------------------------------------------------------------------------
+
+    def _answered(self) -> None:
+        if self._websocket.handshake_exc is None:
+            self._report(self, LaneOpened(self.number))
+
+    def _refused(self, error: Exception) -> None:
+        if isinstance(error, InvalidStatus) and error.response.status_code in (429, 503):
+            self._end(f"{self._server} has too many connections just now.", "refused")
+        else:
+            self._end(f"{self._server} answers, but it is no Callbox server.", "refused")
+
+    def _frame(self, frame: Frame) -> None:
+        if self._over:
+            return
+        if frame.opcode is Opcode.PONG:
+            self._report(self, LanePonged(self.number))
+        elif frame.opcode in (Opcode.BINARY, Opcode.TEXT, Opcode.CONT):
+            self._fragments.append(bytes(frame.data))
+            if frame.fin:
+                data, self._fragments = b"".join(self._fragments), []
+                self._report(self, LaneReceived(self.number, data))

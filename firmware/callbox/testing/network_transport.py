@@ -1,0 +1,166 @@
+"""Both ends of the simulated network: the box's transport and the server's port.
+
+link.Session --effects--> SimulatedTransport --> Network --> ServerPort --events--> server.core.Server
+             <--events--                                     <--SendTo, SendMedia, CloseConnection--
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+from callbox.base.time import Instant
+from callbox.link.events import (
+    CONTROL_LANE,
+    LaneClosed,
+    LaneOpened,
+    LanePonged,
+    LaneReceived,
+    TransportEvent,
+)
+from callbox.link.transports import Events
+from callbox.server.events import CloseConnection, Closed, Opened, Received, SendMedia, SendTo
+from callbox.testing.network import End, Hear, Network, PipeClosed, PipeEvent, PipeOpened, PipePonged, PipeReceived
+
+CONTROL_QUEUE_BYTES = 2 * 1024 * 1024
+MEDIA_QUEUE_BYTES = 8 * 1024
+MEDIA_STALE_S = 0.120
+
+Heard: TypeAlias = Callable[[Opened | Received | Closed], None]
+
+
+class SimulatedTransport:
+    """The transport of the box at `place`. Satisfies `link.transports.Transport`; events come at `network.now`."""
+
+    def __init__(self, network: Network, place: str, events: Events) -> None:
+        self._network = network
+        self._place = place
+        self._events = events
+        self._lanes: dict[int, End] = {}
+
+    def open(self, lane: int) -> None:
+        self.close(lane)
+        self._lanes[lane] = self._network.connect(self._place, lambda event: self._hear(lane, event))
+
+    def send(self, lane: int, data: bytes) -> bool:
+        end = self._lanes.get(lane)
+        if end is None:
+            return False
+        most = CONTROL_QUEUE_BYTES if lane == CONTROL_LANE else MEDIA_QUEUE_BYTES
+        if end.open and end.queued_bytes + len(data) > most:
+            if lane == CONTROL_LANE:
+                self._network.at(self._network.now, lambda: self._overflow(lane, end))
+            return False
+        return end.send(data)
+
+    def ping(self, lane: int) -> None:
+        if lane in self._lanes:
+            self._lanes[lane].ping()
+
+    def close(self, lane: int) -> None:
+        end = self._lanes.pop(lane, None)
+        if end is not None:
+            end.close()
+
+    def queued_bytes(self, lane: int) -> int:
+        end = self._lanes.get(lane)
+        return end.queued_bytes if end else 0
+
+    def shutdown(self) -> None:
+        for lane in list(self._lanes):
+            self.close(lane)
+
+    def _overflow(self, lane: int, end: End) -> None:
+        if self._lanes.get(lane) is end:
+            end.close()
+            self._hear(lane, PipeClosed("The network takes nothing more."))
+
+    def _hear(self, lane: int, event: PipeEvent) -> None:
+        told: TransportEvent
+        match event:
+            case PipeOpened():
+                told = LaneOpened(lane)
+            case PipeReceived(data=data):
+                told = LaneReceived(lane, data)
+            case PipePonged():
+                told = LanePonged(lane)
+            case PipeClosed(why=why, kind=kind):
+                del self._lanes[lane]
+                told = LaneClosed(lane, why, kind)
+        self._events(told)
+
+
+class ServerPort:
+    """The server's side: numbers connections, reports to the server's core, performs its effects.
+
+    port = ServerPort(network, heard)     # heard(Opened | Received | Closed), at network.now
+    port.perform(effect)                  # SendTo, SendMedia, CloseConnection
+    network.server_down(); port.listen()  # a restart: make the core anew between the two
+    """
+
+    def __init__(self, network: Network, heard: Heard) -> None:
+        self.dropped_media = 0
+        self._network = network
+        self._heard = heard
+        self._next = 1
+        self._ends: dict[int, End] = {}
+        self._media: dict[int, deque[tuple[Instant, bytes]]] = {}
+        self.listen()
+
+    def listen(self) -> None:
+        """Take connections, as at the start; those of a server that died are forgotten."""
+        self._ends.clear()
+        self._media.clear()
+        self._network.listen(self._accept)
+
+    def perform(self, effect: SendTo | SendMedia | CloseConnection) -> None:
+        end = self._ends.get(effect.connection)
+        if end is None:
+            return
+        match effect:
+            case SendTo(data=data):
+                end.send(data)
+            case SendMedia(connection=connection, data=data):
+                self._media[connection].append((self._network.now, data))
+                self._drain(connection, end)
+            case CloseConnection(connection=connection):
+                self._forget(connection)
+                end.close()
+
+    def _accept(self, end: End) -> Hear:
+        connection = self._next
+        self._next += 1
+        self._ends[connection] = end
+        self._media[connection] = deque()
+        end.on_room = lambda: self._drain(connection, end)
+        return lambda event: self._hear(connection, end, event)
+
+    def _hear(self, connection: int, end: End, event: PipeEvent) -> None:
+        if self._ends.get(connection) is not end:
+            return
+        match event:
+            case PipeOpened():
+                self._heard(Opened(connection, end.place))
+            case PipeReceived(data=data):
+                self._heard(Received(connection, data))
+            case PipeClosed():
+                self._forget(connection)
+                self._heard(Closed(connection))
+            case PipePonged():
+                pass
+
+    def _drain(self, connection: int, end: End) -> None:
+        """Send waiting media while the pipe takes it; what has become stale goes first."""
+        waiting = self._media.get(connection)
+        while waiting:
+            queued_at, data = waiting[0]
+            if self._network.now - queued_at > MEDIA_STALE_S:
+                self.dropped_media += 1
+            elif not end.queued_bytes:
+                end.send(data)
+            else:
+                return
+            waiting.popleft()
+
+    def _forget(self, connection: int) -> None:
+        del self._ends[connection]
+        del self._media[connection]
