@@ -1,0 +1,66 @@
+"""Putting a box together from its folder: settings, key, store, pins, sound, network. All faults here are sentences."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from callbox.app.box import Box, ServerPlace
+from callbox.app.control_socket import ControlSocket
+from callbox.app.home import Home
+from callbox.app.saved import Saved, load
+from callbox.app.settings import BoxSettings, SoundSettings
+from callbox.app.world import TRUSTED_AFTER_MS, World
+from callbox.audio.devices import Devices, open_backend
+from callbox.audio.engine import Engine
+from callbox.base.chance import SystemChance
+from callbox.conversations.stores import Store
+from callbox.conversations.stores.sqlite import SqliteStore
+from callbox.crypto.fields import FieldCipher
+from callbox.crypto.vaults import open_vault
+from callbox.link.transports import Transport
+from callbox.link.transports.dialling import parse_address
+from callbox.link.transports.websocket import WebSocketTransport
+from callbox.panel.boards import find_board
+from callbox.panel.pins import open_pins
+
+
+def open_store(home: Home) -> Store:
+    """Open the sealed store of a box's folder; the key comes from the vault."""
+    vault = open_vault("file", home=home.folder)
+    return SqliteStore(home.store_file, FieldCipher(vault.key()))
+
+
+def open_box(home: Home, settings: BoxSettings) -> tuple[Box, Saved]:
+    """Load a box. Raises CallboxError: no box here, store damaged, board wrong."""
+    board = find_board(settings.panel.board)
+    store = open_store(home)
+    saved = load(store)
+    membership = saved.membership
+    return Box(settings, board, saved, ServerPlace(membership.address, membership.server_id), SystemChance()), saved
+
+
+def open_world(home: Home, settings_file: Path | None = None) -> tuple[Box, World]:
+    """Open everything that `callbox run` needs. To be called on the loop's thread."""
+    settings = home.settings(settings_file)
+    pins = open_pins(settings.panel.backend, find_board(settings.panel.board))
+    box, saved = open_box(home, settings)
+    devices = open_devices(settings.sound)
+    engine = lambda facts: Engine(devices, facts, cpu_clock=time.thread_time)  # noqa: E731
+    return box, World(saved.store, pins, engine, transport_to(saved), ControlSocket(home.control_socket))
+
+
+def open_devices(sound: SoundSettings) -> Devices:
+    """Return the sound backend that the settings name."""
+    return open_backend(sound.backend)
+
+
+def transport_to(saved: Saved) -> Callable[[Callable[[Any], None]], Transport]:
+    """Return what makes the transport to this box's server."""
+    membership = saved.membership
+
+    def make(events: Callable[[Any], None]) -> Transport:
+        clock_trusted = lambda: time.time_ns() // 1_000_000 >= TRUSTED_AFTER_MS  # noqa: E731
+        return WebSocketTransport(parse_address(membership.address), membership.authority, events, clock_trusted)
+
+    return make

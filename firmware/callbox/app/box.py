@@ -1,0 +1,298 @@
+"""The box: everything that it decides, in one pure object.
+
+`handle(event, now)` takes one thing that happened and returns what is to be done about it; `deadline` says when it
+wants to be woken. It is put together from desks that share one `Core`:
+
+    front      buttons and lights              people    contacts, permissions, controls
+    calling    calls, their keys and routes    post      texts, receipts, the thread
+    control    asks of the command line        directory other accounts' devices and Olm sessions
+
+It has no clock, no socket, no thread and no file; `app.world` and `testing.world` have.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from callbox import __version__
+from callbox.app import events as happened
+from callbox.app.calling import Calling, Outcomes
+from callbox.app.control import Control
+from callbox.app.core import Core
+from callbox.app.directory import Directory
+from callbox.app.front import Front
+from callbox.app.keys import Keys
+from callbox.app.people import People
+from callbox.app.post import Post
+from callbox.app.saved import Saved, UnfinishedCall, keep_call
+from callbox.app.settings import BoxSettings
+from callbox.audio import facts as audio
+from callbox.base.chance import Chance
+from callbox.base.time import Instant, earliest
+from callbox.calls import events as call_happened
+from callbox.crypto.records import card_fingerprint
+from callbox.link import events as link
+from callbox.link.session import Credentials, Session
+from callbox.panel.parts import Board
+from callbox.wire.cards import Card
+from callbox.wire.signals import Deliver, DevicesChanged, PrekeysLow, RingEnded, RouteClosed, RouteOpened, ServerMessage
+
+GOODBYE_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlace:
+    """Where this box's server is, and how it is known: SHA-256 of its certificate authority."""
+
+    address: str
+    server_id: bytes
+
+
+class Box:
+    """See the module's docstring."""
+
+    def __init__(self, settings: BoxSettings, board: Board, saved: Saved, place: ServerPlace, chance: Chance) -> None:
+        self.finished = False
+        self._place = place
+        self.board = board
+        self._leave_at: Instant | None = None
+        self.keys = Keys(saved)
+        credentials = Credentials(
+            saved.identity.account, saved.identity.device, saved.identity.sign_login, self.keys.next_epoch, __version__
+        )
+        session = Session(credentials, place.server_id, chance)
+        self.core = core = Core(settings, saved.identity, saved.sessions, session, chance)
+        self.keys.join(core)
+        self.directory = Directory(core, saved.contacts, saved.peers)
+        self.people = People(core, saved.contacts, saved.controls, saved.last_conversation)
+        self.post = Post(core, self.people, self.directory, saved)
+        outcomes = Outcomes(
+            recorded=self.post.call_recorded,
+            missed=self.post.missed_call,
+            ready_text=self.post.ready_text,
+            clear_mute=lambda: self.front.set_mute(False, tone=False),
+            muted=lambda: self.front.muted,
+        )
+        self.calling = Calling(core, self.people, self.directory, outcomes)
+        self.front = Front(core, board, self.people, self.calling, lambda: self.post.unread, self.post.play_next)
+        self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
+        self.front.on_mute = self._note_call
+        self.directory.on_key_changed = lambda account: self.calling.feed(call_happened.KeyChanged(account))
+        self.post.on_call_letter = self.calling.receive
+        self._link_problem = ""
+        self._unfinished = saved.current_call
+        self._noted_call: UnfinishedCall | None = saved.current_call
+        self._handlers = self._make_handlers()
+        self._from_server = self._make_server_handlers()
+
+    @property
+    def deadline(self) -> Instant | None:
+        core = self.core
+        return earliest(
+            core.link.deadline,
+            core.ledger.deadline,
+            self.calling.deadline,
+            self.front.deadline,
+            self.control.deadline,
+            self.post.deadline,
+            self._leave_at,
+        )
+
+    def handle(self, event: Any, now: Instant) -> list[Any]:
+        """Decide about one event; return the effects to perform, in order."""
+        self.core.now = now
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+        self._tick()
+        performed = self._settled()
+        self._note_call()
+        self.control.tick()
+        self.front.show()
+        return performed + self._settled()
+
+    def _settled(self) -> list[Any]:
+        """Take the effects out; what the link tells us among them is handled here, the rest is the world's."""
+        performed: list[Any] = []
+        while effects := self.core.drain():
+            for effect in effects:
+                own = self._handlers.get(type(effect))
+                if own is not None:
+                    own(effect)
+                else:
+                    performed.append(effect)
+        return performed
+
+    def _tick(self) -> None:
+        """Let everything that is due happen. Each part looks at the time itself."""
+        now, core = self.core.now, self.core
+        core.emit(*core.link.tick(now))
+        core.ledger.tick(now)
+        self.calling.tick()
+        self.front.tick()
+        self.post.tick()
+        if self._leave_at is not None and now >= self._leave_at:
+            core.emit(*core.link.stop(now))
+            self.finished = True
+
+    # --- what happens -------------------------------------------------------------------------------------------
+
+    def _make_handlers(self) -> dict[type, Callable[[Any], None]]:
+        core, front = self.core, self.front
+        to_link: Callable[[Any], None] = lambda event: core.emit(*core.link.handle(event, core.now))  # noqa: E731
+        feed = self.calling.feed
+        return {
+            happened.Started: lambda event: self._started(),
+            happened.ClockSet: self._clock_set,
+            happened.ButtonMoved: lambda event: front.button_moved(event.button, event.pressed, event.at),
+            happened.Committed: lambda event: core.ledger.committed(event.ticket),
+            happened.CommitFailed: self._commit_failed,
+            happened.Asked: lambda event: self.control.asked(event.ask, event.what, event.words),
+            happened.AskerLeft: lambda event: self.control.asker_left(event.ask),
+            happened.Stopping: lambda event: self._stopping(),
+            link.LaneOpened: to_link,
+            link.LaneReceived: to_link,
+            link.LanePonged: to_link,
+            link.LaneClosed: to_link,
+            link.SessionUp: self._session_up,
+            link.SessionLost: self._session_lost,
+            link.Retrying: lambda event: self._link_trouble(event.why),
+            link.LinkFault: lambda event: self._link_trouble(" ".join((event.sentence, event.cure)).strip()),
+            link.Replied: lambda event: core.replied(event.request, event.message),
+            link.Incoming: lambda event: self._incoming(event.message),
+            link.EpochRolledBack: lambda event: self.keys.rolled_back(event.server_epoch),
+            audio.LiveChanged: front.sound_fact,
+            audio.SoundOpened: front.sound_fact,
+            audio.SoundLost: front.sound_fact,
+            audio.Meter: front.sound_fact,
+            audio.FirstAudio: front.sound_fact,
+            audio.MediaSilent: lambda event: feed(call_happened.MediaSilent()),
+            audio.MediaBack: lambda event: feed(call_happened.MediaBack()),
+        }
+
+    def _make_server_handlers(self) -> dict[type, Callable[[Any], None]]:
+        feed = self.calling.feed
+        return {
+            Deliver: lambda message: self.post.delivered(message.envelope),
+            RingEnded: lambda message: feed(call_happened.RingWithdrawn(message.call_id)),
+            RouteOpened: self.calling.route_opened,
+            RouteClosed: self.calling.route_closed,
+            PrekeysLow: lambda message: self.keys.publish(message.left),
+            DevicesChanged: lambda message: self.directory.changed(message.account),
+        }
+
+    def _started(self) -> None:
+        """Reserve the first connection epoch on disk, then connect."""
+        core = self.core
+        self.front.status = "connecting"
+        core.emit(audio.SetVolume(self.front.volume))
+        self.keys.reserve_epoch(then=lambda: core.emit(*core.link.start(core.now)))
+
+    def _clock_set(self, event: happened.ClockSet) -> None:
+        self.core.set_wall(event.wall_ms)
+        self.people.clock_trusted, self.people.utc_offset_s = event.trusted, event.utc_offset_s
+
+    def _commit_failed(self, event: happened.CommitFailed) -> None:
+        if self.core.ledger.fault is None:
+            self.core.warn(f"store: {event.sentence}")
+        self.core.ledger.failed(event.ticket, event.sentence, self.core.now)
+
+    def _session_up(self, event: link.SessionUp) -> None:
+        self.front.status, self._link_problem = "connected", ""
+        self.core.log(f"connected to {self._place.address}")
+        self.directory.session_started()
+        self.keys.publish(event.welcome.prekeys_left)
+        self.people.session_up(event.welcome)
+        self.post.session_up()
+        self.calling.feed(call_happened.LinkBack())
+        self._take_up_call()
+
+    def _session_lost(self, event: link.SessionLost) -> None:
+        self.front.status = "connecting"
+        self.core.warn(f"connection to the server lost: {event.why}")
+        self.post.session_lost()
+        self.calling.feed(call_happened.LinkLost())
+
+    def _link_trouble(self, why: str) -> None:
+        self.front.status = "connecting"
+        if why != self._link_problem:
+            self._link_problem = why
+            self.core.warn(f"no connection to {self._place.address}: {why}")
+
+    def _incoming(self, message: ServerMessage) -> None:
+        handler = self._from_server.get(type(message))
+        if handler is not None:
+            handler(message)
+
+    def _stopping(self) -> None:
+        """Hang up politely, give the letter a moment to leave, then end."""
+        if self._leave_at is None:
+            in_call = self.calling.machine.state != "idle"
+            self.calling.feed(call_happened.HungUp())
+            self._leave_at = self.core.now + (GOODBYE_S if in_call else 0.0)
+
+    # --- a call that a restart interrupted ----------------------------------------------------------------------
+
+    def _note_call(self) -> None:
+        """Keep on disk which call is on, so that a restarted box can take it up: never its keys."""
+        view, media = self.calling.machine.current, self.calling.media
+        noted = None
+        if view is not None and media is not None and self.calling.machine.state in ("talking", "reconnecting"):
+            record = media.proven.record
+            noted = UnfinishedCall(view.call_id, record.account, record.device, media.proven.outgoing, self.front.muted)
+        if noted != self._noted_call:
+            self._noted_call = noted
+            self.core.commit([keep_call(noted)])
+
+    def _take_up_call(self) -> None:
+        unfinished, self._unfinished = self._unfinished, None
+        if unfinished is None or self.calling.machine.state != "idle":
+            return
+        self.front.set_mute(unfinished.muted, tone=False)
+        self.calling.feed(
+            call_happened.Resumed(unfinished.call_id, unfinished.contact, unfinished.device, unfinished.outgoing)
+        )
+
+    # --- what it looks like -------------------------------------------------------------------------------------
+
+    def card(self) -> str:
+        """Return this box's contact card."""
+        identity = self.core.identity
+        return str(Card(identity.account, self._place.address, card_fingerprint(identity.account_public)))
+
+    def status(self) -> dict[str, Any]:
+        """Return the facts that `callbox status` prints."""
+        machine, front, meter = self.calling.machine, self.front, self.front.sounding.meter
+        view = machine.current
+        call = view and {
+            "contact": view.contact,
+            "outgoing": view.outgoing,
+            "duration_s": round(self.core.now - view.talking_since, 1) if view.talking_since is not None else None,
+            "code": self.calling.code or None,
+        }
+        return {
+            "ok": True,
+            "name": self.core.identity.account,
+            "version": __version__,
+            "server": self._place.address,
+            "link": "connected" if self.core.link.up else self._link_problem or "connecting",
+            "state": machine.state.value,
+            "call": call,
+            "muted": front.muted,
+            "calls_enabled": self.people.controls.calls_enabled,
+            "do_not_disturb": self.people.controls.do_not_disturb,
+            "unread": self.post.unread,
+            "lights": front.shown,
+            "media": media_facts(meter) if machine.state in ("talking", "reconnecting") and meter else None,
+            "fault": front.fault,
+        }
+
+
+def media_facts(meter: audio.Meter) -> dict[str, Any]:
+    """Return the voice figures of a call as plain facts."""
+    stats = meter.stats
+    return {
+        "level_in_db": round(meter.level_in, 1),
+        "level_out_db": round(meter.level_out, 1),
+        **{name: getattr(stats, name) for name in stats.__slots__},
+    }

@@ -1,0 +1,353 @@
+"""The calling desk: the call machine's effects become letters, keys, routes, sounds and lines in the thread.
+
+The machine (`calls.machine`) decides; this desk only carries out, and turns what comes back into its events. Letters
+of a call go through `handshakes`, so the machine hears of nothing unproven.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from callbox.app import effects as do
+from callbox.app.core import Core
+from callbox.app.directory import Directory
+from callbox.app.handshakes import Handshakes, Proven, guarded
+from callbox.app.people import People
+from callbox.audio import facts as audio
+from callbox.audio.tones import Tone
+from callbox.base.time import Instant, earliest
+from callbox.calls import effects as want
+from callbox.calls import events as happened
+from callbox.calls.machine import Calls
+from callbox.calls.state import Timing
+from callbox.crypto.sframe import Direction, Opener, Sealer
+from callbox.wire.bodies import (
+    CallAck,
+    CallAlerting,
+    CallAnswer,
+    CallEnd,
+    CallOffer,
+    CallReveal,
+    CallRinging,
+    CallTaken,
+    Inner,
+)
+from callbox.wire.records import DeviceRecord
+from callbox.wire.signals import (
+    Accepted,
+    CloseRoute,
+    Denied,
+    EndRing,
+    OpenRoute,
+    Ring,
+    RouteClosed,
+    RouteOpened,
+    ServerMessage,
+)
+from callbox.wire.told import Told
+
+DIAL_MARGIN_S = 2.0  # the callee's word comes first
+# Direction and key id of what each side sends (PROTOCOL.md, media frames).
+CALLER: tuple[Direction, int] = ("c2r", 0)
+CALLEE: tuple[Direction, int] = ("r2c", 1)
+
+
+@dataclass(slots=True)
+class Media:
+    """The media of the present call: whose device, which keys, which route of the server."""
+
+    call_id: bytes
+    proven: Proven
+    sealer: Sealer
+    opener: Opener
+    route: int | None = None
+    flowing: bool = False
+
+
+@dataclass(slots=True)
+class Alerting:
+    """What the lights show of a call that rings or knocks here, silent ones excepted."""
+
+    contact: str
+    loud: bool
+    knock: bool
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """Where the other desks hear of calls."""
+
+    recorded: Callable[[want.RecordCall], None]
+    missed: Callable[[want.QueueMissedNotice], None]
+    ready_text: Callable[[str], None]
+    clear_mute: Callable[[], None]
+    muted: Callable[[], bool]
+
+
+class Calling:
+    """Carries out what the call machine wants."""
+
+    def __init__(self, core: Core, people: People, directory: Directory, outcomes: Outcomes) -> None:
+        self._core = core
+        self._people = people
+        self._directory = directory
+        self._outcomes = outcomes
+        self.machine = Calls(
+            Timing(ring_s=core.settings.calls.ring_s, dial_s=core.settings.calls.ring_s + DIAL_MARGIN_S)
+        )
+        self.handshakes = Handshakes(core)
+        self.media: Media | None = None
+        self.alerting: Alerting | None = None
+        self.code = ""
+        self.deaf = False  # a box that runs one command takes no calls
+        self._events: deque[Any] = deque()
+        self._feeding = False
+        self._perform: dict[type, Callable[[Any], None]] = {
+            want.SendOffer: self._send_offer,
+            want.SendAlerting: lambda effect: self._send(effect.contact, effect.device, CallAlerting(effect.call_id)),
+            want.SendAnswer: lambda effect: self.handshakes.answer(effect.call_id),
+            want.SendAck: self._send_ack,
+            want.SendTaken: self._send_taken,
+            want.SendEnd: self._send_end,
+            want.WithdrawOffer: lambda effect: core.say(EndRing(effect.call_id)),
+            want.OpenSound: self._open_sound,
+            want.CloseSound: self._close_sound,
+            want.StartMedia: self._start_media,
+            want.ReopenRoute: lambda effect: self._open_route(),
+            want.StopMedia: self._stop_media,
+            want.PlayTone: lambda effect: core.emit(audio.Play(Tone(effect.tone), effect.repeat)),
+            want.StopTone: lambda effect: core.emit(audio.StopTones()),
+            want.Ring: self._ring,
+            want.StopRing: self._stop_ring,
+            want.RecordCall: outcomes.recorded,
+            want.QueueMissedNotice: outcomes.missed,
+            want.SendReadyText: lambda effect: outcomes.ready_text(effect.contact),
+            want.ForgetKeys: self._forget,
+            want.ClearMute: lambda effect: outcomes.clear_mute(),
+            want.SoftTick: lambda effect: core.emit(audio.Play(Tone.TICK, False)),
+        }
+
+    # --- events in --------------------------------------------------------------------------------------------
+
+    def feed(self, event: Any) -> None:
+        """Give the machine one event; what its effects cause at once is handled after it, in order."""
+        self._events.append(event)
+        if self._feeding:
+            return
+        self._feeding = True
+        try:
+            while self._events:
+                for effect in self.machine.handle(self._events.popleft(), self._core.now):
+                    self._perform[type(effect)](effect)
+        finally:
+            self._feeding = False
+
+    @property
+    def deadline(self) -> Instant | None:
+        return earliest(self.machine.deadline, self.handshakes.deadline)
+
+    def tick(self) -> None:
+        self.handshakes.tick()
+        for effect in self.machine.tick(self._core.now):
+            self._perform[type(effect)](effect)
+
+    def dial(self, contact: str, knock: bool = False) -> bytes:
+        """Call a contact; returns the new call's id."""
+        call_id = self._core.chance.token(16)
+        self.feed(happened.Dialed(contact, call_id, knock))
+        return call_id
+
+    def receive(self, inner: Inner, record: DeviceRecord) -> None:
+        """Handle a letter of class `call` that was opened and belongs to `record`'s device."""
+        body, account, device = inner.body, record.account, record.device
+        match body:
+            case CallOffer():
+                if self._people.may_call(account) and not self.deaf:
+                    self._guard(lambda: self.handshakes.on_offer(record, body), account)
+            case CallRinging():
+                if self.machine.may_reveal(body.call_id):
+                    self._guard(lambda: self.handshakes.on_ringing(record, body), account)
+            case CallReveal():
+                self._guard(lambda: self._revealed(record, body), account)
+            case CallAlerting():
+                self.feed(happened.FarAlerting(body.call_id, device, account))
+            case CallAnswer():
+                self._guard(lambda: self._answered(record, body), account)
+            case CallAck():
+                self._guard(lambda: self._acked(record, body), account)
+            case CallTaken():
+                self.feed(happened.FarTaken(body.call_id, body.by, account))
+            case CallEnd():
+                self.feed(happened.FarEnded(body.call_id, device, body.told, account))
+            case _:
+                self._core.warn(f"{account} sent something that is not part of a call as a call letter; dropped")
+
+    def route_closed(self, message: RouteClosed) -> None:
+        media = self.media
+        if media is not None and media.route == message.route:
+            media.route = None
+            self._core.emit(do.DetachRoute())
+            self.feed(happened.RouteLost(media.call_id))
+
+    def route_opened(self, message: RouteOpened) -> None:
+        """The server says that both ends are on the route (or only ours, still)."""
+        media = self.media
+        if media is None or not message.complete:
+            return
+        if media.route == message.route and media.flowing:
+            return
+        media.route = message.route
+        self._core.emit(do.AttachRoute(message.route))
+        if not media.flowing:
+            media.flowing = True
+            step = self._core.settings.calls.step
+            self._core.emit(
+                audio.StartMedia(media.sealer.seal, media.opener.open, None if step == "auto" else step),
+                audio.SetCapture(not self._outcomes.muted()),
+            )
+        self.feed(happened.RouteReady(media.call_id))
+
+    # --- letters ----------------------------------------------------------------------------------------------
+
+    def _guard(self, step: Callable[[], None], account: str) -> None:
+        guarded(step, lambda why: self._core.warn(f"a call letter of {account} proves nothing ({why}); dropped"))
+
+    def _revealed(self, record: DeviceRecord, body: CallReveal) -> None:
+        offer = self.handshakes.on_reveal(record, body)
+        if offer.resume:
+            self.feed(happened.ResumeProven(body.call_id, record.account, record.device))
+        else:
+            current = self.machine.current
+            dialling = self.machine.state == "dialing" and current is not None and current.contact == record.account
+            admission = self._people.admit(record.account, offer.knock, dialling)
+            self.feed(happened.RingProven(body.call_id, record.account, record.device, admission))
+
+    def _answered(self, record: DeviceRecord, body: CallAnswer) -> None:
+        self.handshakes.on_answer(record, body)
+        self.feed(happened.FarAnswered(body.call_id, record.device, record.account))
+
+    def _acked(self, record: DeviceRecord, body: CallAck) -> None:
+        self.handshakes.on_ack(record, body)
+        self.feed(happened.FarAcked(body.call_id, record.account))
+
+    # --- effects of the machine ---------------------------------------------------------------------------------
+
+    def _send_offer(self, effect: want.SendOffer) -> None:
+        call_id, core = effect.call_id, self._core
+
+        def answered(message: ServerMessage | None) -> None:
+            if isinstance(message, Accepted):
+                self.feed(happened.OfferAccepted(call_id))
+            elif isinstance(message, Denied):
+                self.feed(happened.OfferDenied(call_id, message.why, message.told or Told.UNAVAILABLE))
+
+        def reached(records: list[DeviceRecord]) -> None:
+            current = self.machine.current
+            if current is None or current.call_id != call_id:
+                return  # given up meanwhile
+            if effect.device is not None:
+                records = [record for record in records if record.device == effect.device]
+            letters = tuple(self.handshakes.offer(call_id, records, effect.resume, effect.knock))
+            ring = lambda number: Ring(number, call_id, effect.contact, letters, effect.knock, effect.resume)  # noqa: E731
+            core.commit([], then=lambda: core.request(ring, answered), urgent=True)
+
+        def failed(why: str) -> None:
+            if why != "offline":
+                self.feed(happened.Unreachable(call_id))
+
+        self._directory.reach(effect.contact, "call", reached, failed)
+
+    def _send(self, contact: str, device: str, body: CallAlerting | CallEnd) -> None:
+        record = self._directory.record(contact, device)
+        if record is not None:
+            self.handshakes.send(record, body)
+
+    def _send_ack(self, effect: want.SendAck) -> None:
+        record = self._directory.record(effect.contact, effect.device)
+        proven = record and self.handshakes.acknowledge(effect.call_id, record)
+        if proven:
+            self._prepare(effect.call_id, proven)
+
+    def _send_taken(self, effect: want.SendTaken) -> None:
+        for record in self.handshakes.offered(effect.call_id):
+            if record.device != effect.except_device:
+                self.handshakes.send(record, CallTaken(effect.call_id, effect.by))
+
+    def _send_end(self, effect: want.SendEnd) -> None:
+        body = CallEnd(effect.call_id, effect.told)
+        if effect.device is not None:
+            self._send(effect.contact, effect.device, body)
+        else:
+            for record in self.handshakes.offered(effect.call_id):
+                self.handshakes.send(record, body)
+
+    def _open_sound(self, effect: want.OpenSound) -> None:
+        core, sound = self._core, self._core.settings.sound
+        core.emit(audio.OpenSound(sound.input, sound.output))
+        core.emit(*core.link.want_lanes(core.settings.calls.lanes, core.now))
+        core.emit(*core.link.in_call(True, core.now))
+
+    def _close_sound(self, effect: want.CloseSound) -> None:
+        core = self._core
+        core.emit(audio.CloseSound())
+        core.emit(*core.link.want_lanes(0, core.now))
+        core.emit(*core.link.in_call(False, core.now))
+
+    def _prepare(self, call_id: bytes, proven: Proven) -> None:
+        """Make the media keys of a proven handshake ready; a call taken up again gets fresh ones."""
+        if self.media is not None and self.media.flowing:
+            self._core.emit(audio.StopMedia())
+        self.code = proven.keys.code
+        self.media = Media(
+            call_id,
+            proven,
+            Sealer(proven.keys.send_base, call_id, *(CALLER if proven.outgoing else CALLEE)),
+            Opener(proven.keys.receive_base, call_id, *(CALLEE if proven.outgoing else CALLER)),
+        )
+
+    def _start_media(self, effect: want.StartMedia) -> None:
+        if self.media is None or self.media.call_id != effect.call_id:
+            proven = self.handshakes.proven(effect.call_id)
+            if proven is None:
+                return
+            self._prepare(effect.call_id, proven)
+        self._open_route()
+
+    def _open_route(self) -> None:
+        media = self.media
+        if media is None:
+            return
+        record = media.proven.record
+        build = lambda number: OpenRoute(  # noqa: E731
+            number, media.proven.keys.route_token, media.call_id, record.account, record.device
+        )
+
+        def answered(message: ServerMessage | None) -> None:
+            if isinstance(message, RouteOpened):
+                self.route_opened(message)
+            elif isinstance(message, Denied):
+                self._core.warn(f"the server refused the voice route of the call with {record.account}")
+
+        self._core.request(build, answered)
+
+    def _stop_media(self, effect: want.StopMedia) -> None:
+        media, self.media, self.code = self.media, None, ""
+        if media is None:
+            return
+        self._core.emit(audio.StopMedia(), do.DetachRoute())
+        if media.route is not None:
+            self._core.say(CloseRoute(media.route))
+
+    def _ring(self, effect: want.Ring) -> None:
+        self.alerting = Alerting(effect.contact, effect.loud, effect.knock)
+        if effect.loud:
+            self._core.emit(audio.Play(Tone.RING, True))
+
+    def _stop_ring(self, effect: want.StopRing) -> None:
+        if self.alerting is not None and self.alerting.loud:
+            self._core.emit(audio.StopTones())
+        self.alerting = None
+
+    def _forget(self, effect: want.ForgetKeys) -> None:
+        self.handshakes.forget(effect.call_id)

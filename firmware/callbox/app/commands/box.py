@@ -1,0 +1,84 @@
+"""Commands that make a box and run it: join, run."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+
+from callbox.app.commands.words import Adder, home_of, progress
+from callbox.app.home import Home
+from callbox.base.errors import CallboxError
+
+Options = argparse.Namespace
+LOCK_PATIENCE_S = 10.0
+RETRY_S = 0.1
+
+
+def add(adder: Adder) -> None:
+    """Add these commands."""
+    run = adder.add("run", "run the box (what the systemd unit starts)", _run, "callbox run --home ~/kitchen")
+    run.add_argument("--config", metavar="F", type=Path, help="settings file (default: box.toml in the box's folder)")
+    run.add_argument("--verbose", action="store_true", help="log more")
+    join = adder.add(
+        "join", "make this box's identity and enrol it with a server", _join, 'callbox join "callbox-invite:..."'
+    )
+    join.add_argument("invite", help="the line that `callbox server invite` printed, in quotes")
+
+
+def _run(options: Options) -> int:
+    from callbox.app.assembly import open_world
+    from callbox.app.main import run
+    from callbox.app.notify import notify
+
+    home = home_of(options)
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+
+    async def life() -> None:
+        box, world = open_world(home, options.config)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, world.stopping)
+        await world.start()
+        notify("READY=1")
+        try:
+            await run(box, world)
+        finally:
+            notify("STOPPING=1")
+            await world.stop()
+
+    _lock(home)
+    asyncio.run(life())
+    return 0
+
+
+def _lock(home: Home) -> None:
+    if not home.folder.is_dir():
+        raise CallboxError(f"There is no box in {home.folder}.", 'Make one: callbox join "INVITE"')
+    give_up_at = time.monotonic() + LOCK_PATIENCE_S
+    while not home.lock():
+        if time.monotonic() >= give_up_at:
+            raise CallboxError(f"A box already runs in {home.folder}.", "Stop it first, or name another folder: --home")
+        time.sleep(RETRY_S)
+
+
+def _join(options: Options) -> int:
+    from callbox.app.joining import join
+    from callbox.wire.cards import parse_invite
+
+    invite = parse_invite(options.invite)
+    home = home_of(options)
+    home.prepare()
+    _lock(home)
+    progress(f"joining {invite.server} as {invite.name} ...")
+    account = asyncio.run(join(home, invite))
+    home.unlock()
+    print(f"This box is {account} now. Its folder is {home.folder}; its settings are in {home.settings_file}.")
+    return 0

@@ -1,0 +1,103 @@
+"""How facts look to a person: status, contacts, threads, a QR code. Pure text."""
+
+import io
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+Facts = Mapping[str, Any]
+LIT, DARK = "●", "○"
+
+
+def lights_line(lights: Mapping[str, float]) -> str:
+    """Return the panel's lights in one line: `live ● mute ○ call ●`."""
+    return "  ".join(f"{name} {LIT if level >= 0.5 else DARK}" for name, level in lights.items())
+
+
+def status_line(status: Facts) -> str:
+    """Return one line for `status --watch`."""
+    media = status.get("media") or {}
+    voice = ""
+    if media:
+        voice = (
+            f"  {media['bits_per_s'] // 1000} kbit/s  delay {media['delay_ms']} ms"
+            f"  lost {media['lost']}  late {media['late']}"
+        )
+    call = status.get("call") or {}
+    who = f" {call['contact']}" if call else ""
+    return f"{status['name']}: {status['state']}{who}  [{lights_line(status['lights'])}]{voice}"
+
+
+def status_text(status: Facts) -> str:
+    """Return what `callbox status` prints."""
+    rows = [
+        ("box", f"{status['name']} (version {status['version']})"),
+        ("server", f"{status['server']}, {status['link']}"),
+        ("call", _call_text(status)),
+        ("microphone", "muted" if status["muted"] else "open in calls"),
+        ("calls", _calls_text(status)),
+        ("unread", str(status["unread"])),
+        ("lights", lights_line(status["lights"])),
+    ]
+    if status.get("media"):
+        rows.append(("voice", status_line(status).split("]")[-1].strip()))
+    if status.get("fault"):
+        rows.append(("fault", str(status["fault"])))
+    return "\n".join(f"{name:<11}{text}" for name, text in rows)
+
+
+def _call_text(status: Facts) -> str:
+    call = status.get("call")
+    if not call:
+        return "none" if status["state"] == "idle" else str(status["state"])
+    seconds = f", {call['duration_s']:.0f} s" if call.get("duration_s") else ""
+    return f"{status['state']}, {'to' if call['outgoing'] else 'from'} {call['contact']}{seconds}"
+
+
+def _calls_text(status: Facts) -> str:
+    if not status["calls_enabled"]:
+        return "disabled; text goes on"
+    return "on, but do not disturb" if status["do_not_disturb"] else "on"
+
+
+def contacts_table(contacts: Iterable[Facts]) -> str:
+    """Return the contacts as a table."""
+    rows = [("NAME", "MAY", "DIAL", "NUMBER", "")]
+    for contact in contacts:
+        rows.append(
+            (
+                str(contact["name"]),
+                str(contact["permission"]),
+                str(contact["dial"] or ""),
+                "compared" if contact["verified"] else "not compared" if contact["known"] else "not met yet",
+                "KEY CHANGED" if contact["key_changed"] else "silenced" if contact["silenced"] else "",
+            )
+        )
+    if len(rows) == 1:
+        return "No contacts yet. Add one: callbox allow NAME --ring"
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def thread_line(item: Facts) -> str:
+    """Return one line of a conversation."""
+    when = datetime.fromtimestamp(item["at_ms"] / 1000).strftime("%Y-%m-%d %H:%M")
+    arrow = "->" if item["outgoing"] else "<-"
+    if item["kind"] == "text":
+        state = f"  ({item['state']})" if item["outgoing"] else ""
+        return f"{when} {arrow} {item['contact']}: {item['text']}{state}"
+    reason = str(item["reason"]).replace("_", " ")
+    if item["answered"]:
+        return f"{when} {arrow} {item['contact']}: call, {item['duration_s']:.0f} s, {reason}"
+    return f"{when} {arrow} {item['contact']}: {'call' if item['outgoing'] else 'missed call'}, {reason}"
+
+
+def qr(text: str) -> str:
+    """Return a QR code for a terminal."""
+    import segno
+
+    drawn = io.StringIO()
+    segno.make(text, error="m").terminal(out=drawn, compact=True)
+    return drawn.getvalue()

@@ -1,0 +1,238 @@
+"""The control desk: what the command line asks of a running box, over its Unix socket.
+
+Each ask is a word and arguments; it is answered at once, or when what it waits for has happened: `call` when the far
+end rings, `press` when its effects are done. Nothing here waits in the sense of a thread: a `Wait` is looked at after
+every event, and at its deadline.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from callbox.app import effects as do
+from callbox.app.calling import Calling
+from callbox.app.core import Core
+from callbox.app.front import Front
+from callbox.app.people import People
+from callbox.app.post import Post
+from callbox.base.errors import CallboxError
+from callbox.base.time import Instant, earliest
+from callbox.panel import meaning as means
+
+PATIENCE_S = 10.0
+PRESS_S = 0.15
+SETTLE_S = 0.1
+ANSWER_GUARD_S = 0.5  # a press this soon after the ring began was meant for something else (panel.meaning)
+WATCH_EVERY_S = 0.25
+
+Facts = Mapping[str, Any]
+Check = Callable[[], Facts | None]
+
+
+@dataclass(slots=True)
+class Wait:
+    """An ask that is answered later: when `check` returns facts, or at `deadline` with `too_late`."""
+
+    ask: int
+    check: Check
+    deadline: Instant
+    too_late: Facts
+
+
+@dataclass(slots=True)
+class Later:
+    """Something to do at a moment, for an ask."""
+
+    at: Instant
+    ask: int
+    step: Callable[[], None]
+
+
+def failure(error: CallboxError | str, cure: str = "") -> dict[str, Any]:
+    """Return the reply that the command line prints as an error."""
+    what, cure = (error.what, error.cure) if isinstance(error, CallboxError) else (error, cure)
+    return {"ok": False, "error": what, "cure": cure}
+
+
+class Control:
+    """Answers asks; pure."""
+
+    def __init__(
+        self,
+        core: Core,
+        people: People,
+        calling: Calling,
+        front: Front,
+        post: Post,
+        status: Callable[[], Facts],
+        card: Callable[[], str],
+    ) -> None:
+        self._core = core
+        self._people = people
+        self._calling = calling
+        self._front = front
+        self._post = post
+        self._status = status
+        self._waits: list[Wait] = []
+        self._later: list[Later] = []
+        self._watchers: dict[int, Facts] = {}
+        self._watch_at: Instant | None = None
+        self.last_outcome: dict[bytes, Facts] = {}
+        self._do: dict[str, Callable[[int, Facts], Facts | None]] = {
+            "status": lambda ask, words: dict(self._status()),
+            "watch": self._watch,
+            "press": self._press,
+            "call": self._call,
+            "hangup": lambda ask, words: self._intent(means.HangUp(), needs_call=True),
+            "answer": lambda ask, words: self._intent(means.Answer(), needs_call=True),
+            "decline": lambda ask, words: self._intent(means.Decline(bool(words.get("with_text"))), needs_call=True),
+            "mute": lambda ask, words: self._intent(means.SetMute(bool(words["on"]))),
+            "calls": lambda ask, words: self._intent(means.SetCalls(bool(words["on"]))),
+            "quiet": lambda ask, words: self._intent(means.SetDoNotDisturb(bool(words["on"]))),
+            "message": lambda ask, words: self._post.write(str(words["contact"]), str(words["text"])),
+            "allow": lambda ask, words: self._people.allow(words),
+            "silence": lambda ask, words: self._people.silence(str(words["contact"]), bool(words["on"])),
+            "block": lambda ask, words: self._people.allow({"contact": words["contact"], "row": "blocked"}),
+            "contacts": lambda ask, words: {"ok": True, "contacts": self._people.listed()},
+            "card": lambda ask, words: {"ok": True, "card": card()},
+            "messages": lambda ask, words: post.messages(words["contact"], int(words["last"]), bool(words["read"])),
+            "why": lambda ask, words: post.why(),
+            "synced": self._synced,
+            "sent": self._sent,
+        }
+
+    @property
+    def deadline(self) -> Instant | None:
+        waits = (wait.deadline for wait in self._waits)
+        later = (step.at for step in self._later)
+        return earliest(self._watch_at, *waits, *later)
+
+    def asked(self, ask: int, what: str, words: Facts) -> None:
+        """Answer an ask, or note what it waits for."""
+        step = self._do.get(what)
+        try:
+            reply = (
+                step(ask, words) if step else failure(f"This box does not know {what!r}.", "Is it an older version?")
+            )
+        except CallboxError as error:
+            reply = failure(error)
+        except (KeyError, TypeError, ValueError) as error:
+            reply = failure(f"The request {what!r} was not understood: {error!r}.")
+        if reply is not None:
+            self._core.emit(do.Answer(ask, reply))
+
+    def asker_left(self, ask: int) -> None:
+        self._watchers.pop(ask, None)
+        self._waits = [wait for wait in self._waits if wait.ask != ask]
+        if not self._watchers:
+            self._watch_at = None
+
+    def tick(self) -> None:
+        """Do what is due, answer what has come true, tell watchers what changed."""
+        now = self._core.now
+        due = [step for step in self._later if step.at <= now]
+        self._later = [step for step in self._later if step.at > now]
+        for later in due:
+            later.step()
+        waits, self._waits = self._waits, []
+        for wait in waits:
+            reply = wait.check()
+            if reply is None and now >= wait.deadline:
+                reply = wait.too_late
+            if reply is None:
+                self._waits.append(wait)
+            else:
+                self._core.emit(do.Answer(wait.ask, reply, done="progress" not in reply))
+        self._tell_watchers()
+
+    # --- asks that take time ----------------------------------------------------------------------------------------
+
+    def _wait(self, ask: int, check: Check, too_late: Facts, patience_s: float = PATIENCE_S) -> None:
+        self._waits.append(Wait(ask, check, self._core.now + patience_s, too_late))
+
+    def _watch(self, ask: int, words: Facts) -> Facts | None:
+        self._watchers[ask] = {}
+        self._watch_at = self._core.now
+        return None
+
+    def _tell_watchers(self) -> None:
+        if self._watch_at is None or self._core.now < self._watch_at:
+            return
+        self._watch_at = self._core.now + WATCH_EVERY_S
+        facts = dict(self._status())
+        for ask, before in self._watchers.items():
+            if before != facts:
+                self._watchers[ask] = facts
+                self._core.emit(do.Answer(ask, facts, done=False))
+
+    def _intent(self, intent: Any, needs_call: bool = False) -> Facts:
+        if needs_call and self._calling.machine.state == "idle":
+            return failure("There is no call.")
+        self._front.do(intent)
+        return {"ok": True, "state": self._calling.machine.state}
+
+    def _synced(self, ask: int, words: Facts) -> Facts | None:
+        """Answered once the server knows everything that was decided here (permissions, calls on or off)."""
+        check: Check = lambda: {"ok": True} if self._people.told_everything else None  # noqa: E731
+        self._wait(ask, check, failure("The server cannot be reached now."))
+        return None
+
+    def _sent(self, ask: int, words: Facts) -> Facts | None:
+        """Answered once the server has taken a text that was queued; `words` is the reply of `message`."""
+        message_id = str(words["id"])
+
+        def check() -> Facts | None:
+            state = self._post.state_of(message_id)
+            return None if state == "queued" else {"ok": True, "state": state}
+
+        self._wait(ask, check, failure("The server cannot be reached now."))
+        return None
+
+    def _call(self, ask: int, words: Facts) -> Facts | None:
+        contact = self._people.known(str(words["contact"]))
+        if self._calling.machine.state != "idle":
+            return failure("This box is in a call already.", "End it first: callbox hangup")
+        offline = failure(
+            "The box has no connection to its server.", "Is the server running? `callbox status` says what fails."
+        )
+        self._wait(ask, lambda: self._dial(ask, contact, bool(words.get("knock"))), offline)
+        return None
+
+    def _dial(self, ask: int, contact: str, knock: bool) -> Facts | None:
+        if not self._core.link.up:
+            return None
+        call_id = self._calling.dial(contact, knock)
+
+        def outcome() -> Facts | None:
+            current = self._calling.machine.current
+            if current is not None and current.call_id == call_id:
+                return {"ok": True, "state": "ringing", "contact": contact} if current.far_alerting else None
+            reason = self.last_outcome.pop(call_id, {}).get("reason", "failed")
+            return {**failure(f"{contact} was not reached: {reason.replace('_', ' ')}."), "reason": reason}
+
+        self._waits.append(Wait(ask, outcome, self._core.now + 60.0, failure(f"{contact} did not answer.")))
+        return {"progress": f"calling {contact} ..."}
+
+    def _press(self, ask: int, words: Facts) -> Facts | None:
+        button, hold_s = str(words["button"]), float(words.get("hold_s") or PRESS_S)
+        if self._core.settings.panel.backend != "simulated":
+            cure = 'Press the button itself, or set [panel] backend = "simulated" in box.toml.'
+            return failure("The panel of this box is real.", cure)
+        if button not in self._front.buttons:
+            return failure(f"There is no button {button!r}.", f"The board has: {', '.join(self._front.buttons)}.")
+        current = self._calling.machine.current
+        start = self._core.now
+        if self._calling.machine.state == "ringing" and current is not None and current.ringing_since is not None:
+            start = max(start, current.ringing_since + ANSWER_GUARD_S + 0.05)
+        self._later.append(Later(start, ask, lambda: self._core.emit(do.MoveButton(button, True))))
+        self._later.append(Later(start + hold_s, ask, lambda: self._core.emit(do.MoveButton(button, False))))
+        settled_at = start + hold_s + SETTLE_S
+
+        def settled() -> Facts | None:
+            if self._core.now < settled_at or self._calling.machine.state == "connecting":
+                return None
+            return {"ok": True, "state": self._calling.machine.state}
+
+        self._later.append(Later(settled_at, ask, lambda: None))
+        self._wait(ask, settled, {"ok": True, "state": self._calling.machine.state}, hold_s + PATIENCE_S)
+        return None

@@ -1,0 +1,71 @@
+"""The control socket: JSON lines over a Unix socket that only the box's own user may open.
+
+ask    {"ask": "call", "contact": "workshop"}
+reply  {"ok": true, ...}                        the last line of an ask; lines before it carry "progress" or facts
+"""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from callbox.app.events import Asked, AskerLeft
+
+logger = logging.getLogger("callbox")
+MAX_LINE_BYTES = 256 * 1024
+
+
+class ControlSocket:
+    """Listens on a path; turns lines into Asked events and answers into lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._server: asyncio.Server | None = None
+        self._writers: dict[int, asyncio.StreamWriter] = {}
+        self._asks = 0
+        self._happened: Callable[[Any], None] = lambda event: None
+
+    async def start(self, happened: Callable[[Any], None]) -> None:
+        self._happened = happened
+        self._path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE_BYTES)
+        finally:
+            os.umask(before)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
+        for writer in list(self._writers.values()):
+            writer.close()
+
+    def answer(self, ask: int, reply: Mapping[str, Any], done: bool) -> None:
+        """Write one reply line; the asker may have left."""
+        writer = self._writers.get(ask)
+        if writer is None:
+            return
+        writer.write(json.dumps({**reply, "done": done}, ensure_ascii=False).encode() + b"\n")
+        if done:
+            del self._writers[ask]
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._asks += 1
+        ask = self._asks
+        self._writers[ask] = writer
+        try:
+            words = json.loads(await reader.readline())
+            self._happened(Asked(ask, str(words.pop("ask")), words))
+            await reader.read()  # returns when the asker goes away
+        except (ValueError, KeyError, AttributeError, OSError) as error:
+            logger.warning("control socket: a request could not be read: %s", error)
+            self.answer(ask, {"ok": False, "error": "The request could not be read."}, True)
+        finally:
+            if self._writers.pop(ask, None) is not None:
+                self._happened(AskerLeft(ask))
+                writer.close()

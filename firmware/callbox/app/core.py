@@ -1,0 +1,92 @@
+"""What the desks of a box share: who it is, the time of this event, and one way out for effects.
+
+A desk (calling, post, front, control) is a part of the pure box. It never waits: it emits effects, asks the server
+with a continuation for the answer, or commits with a continuation for the disk.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from callbox.app.effects import Log
+from callbox.app.ledger import Ledger, Then
+from callbox.app.settings import BoxSettings
+from callbox.base.chance import Chance
+from callbox.base.time import Instant
+from callbox.conversations.stores import Delete, Put, Write
+from callbox.crypto.identity import Identity
+from callbox.crypto.sessions import Sessions
+from callbox.link.session import Session
+from callbox.wire.signals import ClientMessage, ServerMessage
+
+Reply = Callable[[ServerMessage | None], None]
+
+
+class Core:
+    """Shared services of one box. `now` is the time of the event being handled."""
+
+    def __init__(
+        self, settings: BoxSettings, identity: Identity, sessions: Sessions, session: Session, chance: Chance
+    ) -> None:
+        self.settings = settings
+        self.identity = identity
+        self.sessions = sessions
+        self.link = session
+        self.chance = chance
+        self.now: Instant = 0.0
+        self.ledger = Ledger(self.emit)
+        self._wall_offset_ms = 0
+        self._effects: list[Any] = []
+        self._replies: dict[int, Reply] = {}
+
+    @property
+    def wall_ms(self) -> int:
+        """Unix milliseconds at the event being handled, as far as the clock can be trusted."""
+        return self._wall_offset_ms + round(self.now * 1000)
+
+    def set_wall(self, wall_ms: int) -> None:
+        self._wall_offset_ms = wall_ms - round(self.now * 1000)
+
+    def emit(self, *effects: Any) -> None:
+        self._effects.extend(effects)
+
+    def drain(self) -> list[Any]:
+        effects, self._effects = self._effects, []
+        return effects
+
+    def log(self, text: str) -> None:
+        self.emit(Log("info", text))
+
+    def warn(self, text: str) -> None:
+        self.emit(Log("warning", text))
+
+    def request(self, build: Callable[[int], ClientMessage], reply: Reply) -> None:
+        """Ask the server; `reply` gets its answer, or None when the session was lost first."""
+        if not self.link.up:
+            reply(None)
+            return
+        number, effects = self.link.request(build, self.now)
+        self._replies[number] = reply
+        self.emit(*effects)
+
+    def replied(self, number: int, message: ServerMessage | None) -> None:
+        reply = self._replies.pop(number, None)
+        if reply:
+            reply(message)
+
+    def say(self, message: ClientMessage) -> None:
+        """Tell the server something that needs no answer; lost when there is no session."""
+        if self.link.up:
+            self.emit(*self.link.say(message, self.now))
+
+    def commit(self, writes: Sequence[Write], then: Then | None = None, urgent: bool = False) -> None:
+        self.ledger.commit([*writes, *self.key_writes()], then, urgent)
+
+    def key_writes(self) -> list[Write]:
+        """Return what changed in the Olm account and sessions since the last call, as writes."""
+        writes: list[Write] = []
+        for key, exported in self.sessions.changed().items():
+            if key == "account":
+                writes.append(Put("identity", "identity", exported))
+            else:
+                writes.append(Put("sessions", key, exported) if exported else Delete("sessions", key))
+        return writes

@@ -1,0 +1,174 @@
+"""Which devices other accounts have, and an Olm session to each: fetched once, kept, verified before use.
+
+The first account key seen for a contact is pinned; another one later is a *changed key*, which is never used: it
+blocks calls until a person confirms it (`contacts`).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+
+from callbox.app.core import Core
+from callbox.base.time import Instant
+from callbox.conversations.contacts import Contacts
+from callbox.conversations.stores import Put
+from callbox.crypto.errors import Untrusted
+from callbox.crypto.letters import seal_letter
+from callbox.crypto.records import card_fingerprint, verify_record
+from callbox.wire.bodies import Probe
+from callbox.wire.errors import MalformedMessage
+from callbox.wire.records import DeviceRecord, SignedRecord
+from callbox.wire.signals import ClaimPrekeys, DevicePrekey, Devices, FetchDevices, ServerMessage, Submit
+
+SessionClass = Literal["mail", "call"]
+PROBE_TTL_S = 7 * 24 * 3600
+CLAIM_AGAIN_S = 120.0  # the server allows a handful of claims in ten minutes
+
+_signed = msgspec.msgpack.Decoder(SignedRecord)
+
+
+class Directory:
+    """Device records of other accounts, by account and device."""
+
+    def __init__(self, core: Core, contacts: Contacts, saved: Mapping[str, bytes]) -> None:
+        self._core = core
+        self._contacts = contacts
+        self._records: dict[tuple[str, str], DeviceRecord] = {}
+        self._fresh: set[str] = set()  # accounts asked about in this session
+        self._claimed_at: dict[tuple[str, SessionClass], Instant] = {}
+        self.on_key_changed: Callable[[str], None] = lambda account: None
+        for value in saved.values():
+            record = verify_record(_signed.decode(value))
+            self._records[record.account, record.device] = record
+
+    def record(self, account: str, device: str) -> DeviceRecord | None:
+        return self._records.get((account, device))
+
+    def devices(self, account: str) -> list[DeviceRecord]:
+        """Return the devices of `account` that may be written to."""
+        contact = self._contacts.get(account)
+        key = contact.current_key if contact else None
+        return [
+            record
+            for (name, _), record in self._records.items()
+            if name == account and not record.revoked and key in (None, record.account_key)
+        ]
+
+    def session_started(self) -> None:
+        """A new server session: what is known may have changed meanwhile."""
+        self._fresh.clear()
+
+    def changed(self, account: str) -> None:
+        self._fresh.discard(account)
+
+    def reach(
+        self,
+        account: str,
+        cls: SessionClass,
+        then: Callable[[list[DeviceRecord]], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        """Make sure of an Olm session of class `cls` to every device of `account`, then go on."""
+        known = self.devices(account)
+        missing = [record.device for record in known if not self._core.sessions.has(record.device, cls)]
+        if known and not missing and account in self._fresh:
+            then(known)
+            return
+        claimed_at = self._claimed_at.get((account, cls))
+        may_claim = claimed_at is None or self._core.now - claimed_at >= CLAIM_AGAIN_S
+        claims = bool(missing or not known) and may_claim
+
+        def answered(message: ServerMessage | None) -> None:
+            if not isinstance(message, Devices):
+                failed("offline" if message is None else "no-such-account")
+                return
+            self._learn(account, message.devices, cls if claims else None)
+            ready = [record for record in self.devices(account) if self._core.sessions.has(record.device, cls)]
+            if ready:
+                then(ready)
+            else:
+                failed("no-keys")
+
+        if claims:
+            self._claimed_at[account, cls] = self._core.now
+            self._core.request(lambda number: ClaimPrekeys(number, account, tuple(missing)), answered)
+        else:
+            self._core.request(lambda number: FetchDevices(number, account), answered)
+
+    def look_up(self, account: str, device: str, then: Callable[[DeviceRecord | None], None]) -> None:
+        """Find one device's record, asking the server if it is not known; no prekey is claimed."""
+        known = self.record(account, device)
+        if known is not None:
+            then(known)
+            return
+
+        def answered(message: ServerMessage | None) -> None:
+            if isinstance(message, Devices):
+                self._learn(account, message.devices, None)
+            then(self.record(account, device))
+
+        self._core.request(lambda number: FetchDevices(number, account), answered)
+
+    def _learn(self, account: str, devices: tuple[DevicePrekey, ...], cls: SessionClass | None) -> None:
+        self._fresh.add(account)
+        for entry in devices:
+            try:
+                record = verify_record(entry.record)
+            except (Untrusted, MalformedMessage) as error:
+                self._core.warn(f"server gave a device record of {account} that does not hold: {error}")
+                continue
+            if record.account == account and self._accept(record, entry):
+                self._start_session(record, entry, cls)
+
+    def _accept(self, record: DeviceRecord, entry: DevicePrekey) -> bool:
+        """Keep `record` if it is not older than what is known. Another account key than the pinned one is noted."""
+        contact = self._contacts.get(record.account)
+        if contact is not None:
+            print_of_key = card_fingerprint(record.account_key)
+            outcome, writes = self._contacts.pin(record.account, record.account_key, print_of_key)
+            self._core.commit(writes)
+            if outcome == "changed":
+                self._core.warn(f"{record.account} has a new box (another account key): calls wait for a confirmation")
+                self.on_key_changed(record.account)
+        key = (record.account, record.device)
+        known = self._records.get(key)
+        if known is not None and (record.sequence < known.sequence or record.account_key != known.account_key):
+            self._core.warn(f"server gave an older or foreign record of {record.account}; kept the newer one")
+            return False
+        if known != record:
+            self._records[key] = record
+            self._core.commit([Put("peers", "/".join(key), msgspec.msgpack.encode(entry.record))])
+        return not record.revoked
+
+    def _start_session(self, record: DeviceRecord, entry: DevicePrekey, cls: SessionClass | None) -> None:
+        if cls is None or entry.key is None or self._core.sessions.has(record.device, cls):
+            return
+        try:
+            self._core.sessions.start(record, cls, entry.key)
+        except (Untrusted, ValueError) as error:
+            self._core.warn(f"server gave a key of {record.account} that its box did not sign: {error}")
+
+    # --- a session that is made anew ------------------------------------------------------------------------------
+
+    def is_of(self, entry: DevicePrekey, record: DeviceRecord) -> bool:
+        """Say whether an answer of the server is about this very device, its signatures checked."""
+        try:
+            return verify_record(entry.record, record.account_key).device == record.device
+        except (Untrusted, MalformedMessage):
+            return False
+
+    def probe(self, record: DeviceRecord, cls: SessionClass) -> None:
+        """Send the first letter of a session made anew, so that the other side adopts it."""
+        core = self._core
+        envelope = seal_letter(
+            core.sessions,
+            core.identity,
+            record,
+            cls,
+            Probe(),
+            message_id=core.chance.token(16),
+            sent_ms=core.wall_ms,
+            ttl_s=PROBE_TTL_S,
+        )
+        core.commit([], then=lambda: core.request(lambda number: Submit(number, envelope), lambda answer: None))

@@ -1,0 +1,63 @@
+"""What a box wants done. Imperative; made by `Box.handle`, performed by the world without blocking.
+
+Link effects (`callbox.link.session`: OpenLane, SendOnLane, PingLane, CloseLane) and audio commands
+(`callbox.audio.engine`) are handed on as they are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from callbox.conversations.stores import Write
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Write one durable transaction; answered by Committed or CommitFailed."""
+
+    ticket: int
+    writes: Sequence[Write]
+
+
+@dataclass(frozen=True, slots=True)
+class ShowLights:
+    """Brightness 0..1 per light of the board."""
+
+    levels: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachRoute:
+    """Sealed frames from the microphone go to this route now, over the lanes that are up."""
+
+    route: int
+
+
+@dataclass(frozen=True, slots=True)
+class DetachRoute:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One reply to an Asked; `done` False where more follow (`status --watch`, progress of a call)."""
+
+    ask: int
+    reply: Mapping[str, Any]
+    done: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MoveButton:
+    """Press or release a button of a simulated panel (`callbox press`)."""
+
+    button: str
+    pressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A line for the operator. Never a secret, never what was said."""
+
+    level: Literal["info", "warning", "error"]
+    text: str

@@ -1,0 +1,232 @@
+"""The front desk: gestures become actions, and the state of the box becomes lights.
+
+The lights are computed from facts: `live` from what the audio thread says it does with the microphone's samples, never
+from what was asked of it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from callbox.app import effects as do
+from callbox.app.calling import Calling
+from callbox.app.core import Core
+from callbox.app.people import People
+from callbox.audio import facts as audio
+from callbox.audio.tones import Tone
+from callbox.base.errors import CallboxError
+from callbox.base.time import Instant, earliest
+from callbox.calls import events as happened
+from callbox.panel import meaning as means
+from callbox.panel.contacts import contacts
+from callbox.panel.gestures import ButtonChanged, Gestures, Switched
+from callbox.panel.intents import NotYet
+from callbox.panel.lights import CallLook, LightState, lights, next_change
+from callbox.panel.parts import Board
+
+VOLUME_STEP = 0.1
+CALL_BACK_S = 3.0
+Status = Literal["off", "connecting", "connected", "fault"]
+
+
+@dataclass(slots=True)
+class Sounding:
+    """What the audio thread last reported."""
+
+    live: bool = False
+    open: bool = False
+    fault: str | None = None
+    meter: audio.Meter | None = None
+
+
+class Front:
+    """Panel of one box: what a press does, what the lights show."""
+
+    def __init__(
+        self,
+        core: Core,
+        board: Board,
+        people: People,
+        calling: Calling,
+        unread: Callable[[], int],
+        play_next: Callable[[], None],
+    ) -> None:
+        self._core = core
+        self._board = board
+        self._people = people
+        self._calling = calling
+        self._unread = unread
+        self._play_next = play_next
+        self._gestures = Gestures(contacts(board))
+        self._shown: dict[str, float] = {}
+        self._armed_call_back_until: Instant | None = None
+        self._call_word: str = "idle"
+        self._call_since: Instant = 0.0
+        self._muted_since: Instant = 0.0
+        self._mute_switched = False
+        self.status: Status = "off"
+        self.muted = False
+        self.volume = core.settings.sound.volume
+        self.sounding = Sounding()
+        self._doers = self._make_doers()
+        self.on_mute: Callable[[], None] = lambda: None
+
+    # --- presses --------------------------------------------------------------------------------------------------
+
+    @property
+    def buttons(self) -> tuple[str, ...]:
+        return tuple(self._board.buttons)
+
+    def button_moved(self, button: str, pressed: bool, at: Instant) -> None:
+        """Take a raw change that the pins saw at `at`."""
+        self._act(self._gestures.handle(ButtonChanged(button, pressed), at))
+
+    def tick(self) -> None:
+        self._act(self._gestures.tick(self._core.now))
+
+    @property
+    def deadline(self) -> Instant | None:
+        return earliest(self._gestures.deadline, next_change(self.light_state(), self._core.now, self._board.shown_on))
+
+    def view(self) -> means.PanelView:
+        """What the meaning of a press depends on."""
+        people = self._people
+        return means.PanelView(
+            call=self._word(),
+            call_since=self._call_since,
+            muted=self.muted,
+            muted_since=self._muted_since,
+            calls_enabled=people.controls.calls_enabled,
+            do_not_disturb=people.controls.do_not_disturb,
+            mute_switched=self._mute_switched,
+            unread=self._unread(),
+            last_conversation=people.last_conversation,
+            armed_call_back_until=self._armed_call_back_until,
+            buttons_held=self._gestures.held,
+            one_button=self._board.one_button,
+        )
+
+    def _word(self) -> means.CallWord:
+        """The call's state as the panel knows it; a call that passes in silence is no call here."""
+        machine = self._calling.machine
+        if machine.state == "ringing" and self._calling.alerting is None:
+            return "idle"
+        return machine.state.value
+
+    def _note_call(self) -> None:
+        word = self._word()
+        if word != self._call_word:
+            self._call_word, self._call_since = word, self._core.now
+
+    def _act(self, gestures: Iterable[Any]) -> None:
+        for gesture in gestures:
+            if isinstance(gesture, Switched):
+                self._mute_switched = gesture.on
+            for intent in means.meaning(gesture, self.view()):
+                self.do(intent)
+
+    def do(self, intent: Any) -> None:
+        """Carry out one intent, from a press or from the command line."""
+        self._doers[type(intent)](intent)
+
+    def _make_doers(self) -> dict[type, Callable[[Any], None]]:
+        feed = self._calling.feed
+        return {
+            means.Answer: lambda intent: feed(happened.Answered()),
+            means.HangUp: lambda intent: feed(happened.HungUp()),
+            means.Decline: lambda intent: feed(happened.Declined(intent.with_text)),
+            means.SetMute: lambda intent: self.set_mute(intent.on),
+            means.SetCalls: lambda intent: self._set_calls(intent.on),
+            means.SetDoNotDisturb: lambda intent: self._people.set_do_not_disturb(intent.on),
+            means.Dial: lambda intent: self._dial(self._people.by_dial(intent.slot)),
+            means.CallBack: lambda intent: self._dial(self._people.last_conversation),
+            means.SayLast: lambda intent: self._say_last(),
+            means.ChangeVolume: lambda intent: self._change_volume(intent.step),
+            means.PlayNext: lambda intent: self._read_next(),
+            # Speech and recording are not built yet: the error tone says that nothing was done.
+            means.SpeakState: lambda intent: self._core.emit(audio.Play(Tone.ERROR, False)),
+            NotYet: lambda intent: self._core.emit(audio.Play(Tone.ERROR, False)),
+        }
+
+    def _set_calls(self, on: bool) -> None:
+        self._people.set_calls(on)
+        self._calling.feed(happened.CallsSet(on))
+
+    def _dial(self, contact: str | None) -> None:
+        self._armed_call_back_until = None
+        try:
+            self._calling.dial(self._people.known(contact or ""))
+        except CallboxError as error:
+            self._core.warn(f"nobody to call: {error.what}")
+            self._core.emit(audio.Play(Tone.ERROR, False))
+
+    def _say_last(self) -> None:
+        if self._people.last_conversation:
+            self._armed_call_back_until = self._core.now + CALL_BACK_S
+        self._core.emit(audio.Play(Tone.TICK, False))
+
+    def _change_volume(self, step: int) -> None:
+        self.volume = min(1.0, max(0.0, round(self.volume + step * VOLUME_STEP, 2)))
+        self._core.emit(audio.SetVolume(self.volume), audio.Play(Tone.TICK, False))
+
+    def _read_next(self) -> None:
+        """Mark the oldest unread message as heard. Its words are on `callbox messages` until the box can speak."""
+        self._play_next()
+        self._core.emit(audio.Play(Tone.MESSAGE, False))
+
+    def set_mute(self, on: bool, tone: bool = True) -> None:
+        """Close or open the microphone: at once, whatever the network or the far end does."""
+        if self.muted == on:
+            return
+        self.muted, self._muted_since = on, self._core.now
+        self._core.emit(audio.SetCapture(not on))
+        if tone:
+            self._core.emit(audio.Play(Tone.MUTE_ON if on else Tone.MUTE_OFF, False))
+        self.on_mute()
+
+    # --- lights -----------------------------------------------------------------------------------------------------
+
+    def sound_fact(self, fact: Any) -> None:
+        match fact:
+            case audio.LiveChanged(live=live):
+                self.sounding.live = live
+            case audio.SoundOpened():
+                self.sounding.open, self.sounding.fault = True, None
+            case audio.SoundLost(sentence=sentence):
+                self.sounding.open, self.sounding.fault = False, sentence
+                self._core.warn(f"sound: {sentence}")
+            case audio.Meter():
+                self.sounding.meter = fact
+
+    def light_state(self) -> LightState:
+        alerting = self._calling.alerting
+        call: CallLook = self._word()
+        if call == "ringing" and alerting is not None and alerting.knock:
+            call = "knock"
+        controls = self._people.controls
+        return LightState(
+            live=self.sounding.live,
+            muted=self.muted,
+            call=call,
+            call_since=self._call_since,
+            calls="disabled" if not controls.calls_enabled else "quiet" if self._people.quiet_now() else "on",
+            unread=self._unread(),
+            status="fault" if self.fault else self.status,
+        )
+
+    @property
+    def fault(self) -> str | None:
+        """The one sentence that the status light's fast blinking stands for."""
+        return self._core.ledger.fault or self.sounding.fault
+
+    def show(self) -> None:
+        """Note what changed since the last event and emit the lights if they differ."""
+        self._note_call()
+        levels = lights(self.light_state(), self._core.now, self._board.shown_on)
+        if levels != self._shown:
+            self._shown = levels
+            self._core.emit(do.ShowLights(levels))
+
+    @property
+    def shown(self) -> dict[str, float]:
+        return dict(self._shown)

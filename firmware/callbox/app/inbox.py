@@ -1,0 +1,174 @@
+"""Letters that come: opened, checked, stored, and only then acknowledged.
+
+Exactly once to the person, the receiving half: what a letter says, the ratchet that opened it and its id are one
+transaction; the acknowledgement goes to the server after it, and the "delivered" mark to the sender.
+
+A letter of a device that is not known yet waits, with all that come after it from there, until its record is fetched.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from callbox.app.core import Core
+from callbox.app.directory import Directory
+from callbox.app.people import People
+from callbox.app.saved import Saved
+from callbox.conversations.admission import welcome_text
+from callbox.conversations.outbox import Outbox
+from callbox.conversations.seen import TABLE as SEEN
+from callbox.conversations.seen import Seen
+from callbox.conversations.stores import Write
+from callbox.conversations.threads import Threads
+from callbox.crypto.errors import NoSession, Undecryptable, Untrusted
+from callbox.crypto.letters import open_letter, session_class
+from callbox.wire.bodies import Heard, Inner, MissedCall, Probe, Text
+from callbox.wire.names import is_valid_name
+from callbox.wire.records import DeviceRecord
+from callbox.wire.signals import Acknowledge, ClaimPrekeys, Devices, Envelope, ServerMessage
+
+MAX_HELD = 64
+
+CallLetter = Callable[[Inner, DeviceRecord], None]
+
+
+class Inbox:
+    """Opens envelopes; a pure part of the post desk."""
+
+    def __init__(
+        self, core: Core, people: People, directory: Directory, threads: Threads, outbox: Outbox, saved: Saved
+    ) -> None:
+        self._core = core
+        self._people = people
+        self._directory = directory
+        self._threads = threads
+        self._outbox = outbox
+        self.seen = Seen(saved.store.load(SEEN))
+        self._held: dict[tuple[str, str], deque[Envelope]] = {}
+        self.on_call_letter: CallLetter = lambda inner, record: None
+        self.on_mail: Callable[[str, bytes, bool], None] = lambda contact, message_id, loud: None
+        self.pump: Callable[[], None] = lambda: None
+
+    def delivered(self, envelope: Envelope) -> None:
+        """Take an envelope from the server."""
+        sender = (envelope.from_account, envelope.from_device)
+        if not is_valid_name(envelope.from_account):
+            self._core.warn("the server delivered a letter of an impossible name; dropped")
+            self._acknowledge(envelope)
+            return
+        held = self._held.get(sender)
+        if held is not None:
+            if len(held) < MAX_HELD:
+                held.append(envelope)
+            return
+        self._held[sender] = deque([envelope])
+        self._directory.look_up(*sender, lambda record: self._open_held(sender, record))
+
+    def session_lost(self) -> None:
+        """Unanswered look-ups are over; the server delivers again what was not acknowledged."""
+        self._held.clear()
+
+    def _open_held(self, sender: tuple[str, str], record: DeviceRecord | None) -> None:
+        for envelope in self._held.pop(sender, ()):
+            if record is None:
+                self._core.warn(f"a letter of {sender[0]} is from a device that its account does not have; dropped")
+                self._acknowledge(envelope)
+            else:
+                self._open(envelope, record)
+
+    def _open(self, envelope: Envelope, record: DeviceRecord) -> None:
+        core = self._core
+        if envelope.cls != "call" and (envelope.from_device, envelope.message_id) in self.seen:
+            self._acknowledge(envelope)
+            return
+        try:
+            inner = open_letter(core.sessions, core.identity, record, envelope, core.now)
+        except Undecryptable as error:
+            core.warn(f"a letter of {record.account} does not open: {error}")
+            self._acknowledge(envelope)
+            self._renew(record, envelope)
+        except Untrusted as error:
+            core.warn(f"a letter said to be of {record.account} was refused: {error}")
+            core.commit([], then=lambda: self._acknowledge(envelope))
+        else:
+            if envelope.cls == "call":
+                core.commit([], urgent=True)
+                self.on_call_letter(inner, record)
+            else:
+                self._store(envelope, inner, record)
+
+    def _store(self, envelope: Envelope, inner: Inner, record: DeviceRecord) -> None:
+        core, account = self._core, record.account
+        writes: list[Write] = list(self.seen.note(record.device, inner.message_id, core.wall_ms))
+        loud = False
+        match inner.body:
+            case Text():
+                text_writes, loud = self._text(inner, inner.body, record)
+                writes += text_writes
+            case Heard(messages=messages, mark=mark):
+                writes += self._outbox.delivered(record.device, messages)
+                writes += self._threads.mark(messages, mark, account)
+            case MissedCall(call_id=call_id, knock=knock):
+                contact = self._people.get(account)
+                if contact is not None:
+                    _, missed = self._threads.missed_noticed(
+                        call_id, contact, self._people.controls, core.wall_ms, knock=knock
+                    )
+                    writes += missed
+            case Probe():
+                writes += self._outbox.reseal(record.device)
+        if envelope.cls == "mail":
+            receipt = msgspec.msgpack.encode(Heard((inner.message_id,), "delivered"))
+            _, queued = self._outbox.queue(
+                core.chance.token(16), account, "receipt", receipt, core.wall_ms, [record.device]
+            )
+            writes += queued
+
+        def stored() -> None:
+            self._acknowledge(envelope)
+            if isinstance(inner.body, Text):
+                self.on_mail(account, inner.message_id, loud)
+            self.pump()
+
+        core.commit(writes, then=stored)
+
+    def _text(self, inner: Inner, body: Text, record: DeviceRecord) -> tuple[list[Write], bool]:
+        people, core = self._people, self._core
+        size = len(body.text.encode())
+        welcome = welcome_text(people.get(record.account), people.controls, people.minute_of_day, size)
+        if welcome == "drop":
+            return [], False
+        writes = people.requested(record) if welcome == "request" else []
+        _, kept = self._threads.text_received(
+            inner.message_id, record.account, body.text, core.wall_ms, body.ready_made
+        )
+        return [*writes, *kept], welcome in ("read", "request")
+
+    def _acknowledge(self, envelope: Envelope) -> None:
+        if envelope.cls != "call":
+            self._core.say(Acknowledge(((envelope.from_device, envelope.message_id),)))
+
+    # --- a wedged session ----------------------------------------------------------------------------------------
+
+    def _renew(self, record: DeviceRecord, envelope: Envelope) -> None:
+        """Make the session anew, at most once an hour, and say so by a probe: the sender then seals again."""
+        core = self._core
+        cls = session_class(envelope.cls)
+        if not core.sessions.may_renew(record.device, cls, core.now):
+            return
+
+        def claimed(message: ServerMessage | None) -> None:
+            entry = None
+            if isinstance(message, Devices):
+                entry = next((one for one in message.devices if one.key and self._directory.is_of(one, record)), None)
+            if entry is None or entry.key is None:
+                return
+            try:
+                core.sessions.renew(record, cls, entry.key, core.now)
+            except (NoSession, Untrusted) as error:
+                core.warn(f"the session with {record.account} could not be made anew: {error}")
+                return
+            self._directory.probe(record, cls)
+
+        core.request(lambda number: ClaimPrekeys(number, record.account, (record.device,)), claimed)

@@ -1,0 +1,201 @@
+"""The people desk: contacts and controls of this box, kept in its store and told to the server.
+
+The server enforces the coarse row (`ring`, `knock`, `message`, `request`, `blocked`) and calls on or off for the whole
+account; the box asks `conversations.admission` again for every call that comes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from callbox.app.core import Core
+from callbox.base.admission import Admission
+from callbox.base.errors import WrongUse
+from callbox.conversations import admission
+from callbox.conversations.contacts import Contact, Contacts
+from callbox.conversations.controls import MINUTES_PER_DAY, Controls, keep_controls
+from callbox.conversations.stores import Put, Write
+from callbox.crypto.records import card_fingerprint
+from callbox.wire.names import valid_name
+from callbox.wire.records import ROWS, DeviceRecord, Row
+from callbox.wire.signals import Accepted, ServerMessage, SetCalls, SetRow, Welcome
+
+MOST_DIAL_SLOTS = 9
+STATE = "state"
+MAY_CALL: tuple[Row, ...] = ("ring", "knock")
+
+
+class People:
+    """Contacts, controls, and what the server does not know of them yet."""
+
+    def __init__(self, core: Core, contacts: Contacts, controls: Controls, last_conversation: str | None) -> None:
+        self._core = core
+        self._contacts = contacts
+        self.controls = controls
+        self.last_conversation = last_conversation
+        self._recent = admission.RecentRings()
+        self._untold_rows: dict[str, Row] = {}
+        self._untold_calls: bool | None = None
+        self.clock_trusted = False
+        self.utc_offset_s = 0
+
+    # --- what is so -------------------------------------------------------------------------------------------
+
+    def get(self, name: str) -> Contact | None:
+        return self._contacts.get(name)
+
+    def known(self, name: str) -> str:
+        """Return the contact's name as it is kept. Raises WrongUse for somebody who is not a contact."""
+        contact = self._contacts.get(name)
+        if contact is None:
+            raise WrongUse(f"{name} is not among your contacts.", f"Add them first: callbox allow {name} --ring")
+        if contact.changed_key is not None:
+            raise WrongUse(f"{name} has a new box that is not confirmed; calls to it wait for that.")
+        return contact.name
+
+    def by_dial(self, slot: int) -> str | None:
+        contact = self._contacts.by_dial(slot)
+        return contact.name if contact else None
+
+    def may_call(self, name: str) -> bool:
+        """Say whether an offer of this account is taken up at all; anybody else's meets silence."""
+        contact = self._contacts.get(name)
+        return contact is not None and contact.permission in MAY_CALL
+
+    @property
+    def minute_of_day(self) -> int | None:
+        """Minute of the local day; None while the clock cannot be trusted."""
+        if not self.clock_trusted:
+            return None
+        return (self._core.wall_ms // 60_000 + self.utc_offset_s // 60) % MINUTES_PER_DAY
+
+    def admit(self, name: str, knock: bool, dialling: bool) -> Admission:
+        """Decide about a call that has proven to be live, and remember that it came."""
+        contact, now = self._contacts.get(name), self._core.now
+        decided = admission.admit(
+            contact,
+            self.controls,
+            now,
+            self.minute_of_day,
+            self._recent.of(name),
+            knock=knock,
+            dialling=dialling,
+        )
+        self._recent.note(name, now)
+        return decided
+
+    def quiet_now(self) -> bool:
+        """Say whether do not disturb or a quiet hour holds at this moment."""
+        minute = self.minute_of_day
+        return self.controls.do_not_disturb or (minute is not None and self.controls.is_quiet_hour(minute))
+
+    def listed(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": contact.name,
+                "permission": contact.permission,
+                "dial": contact.dial,
+                "silenced": contact.silenced,
+                "verified": contact.verified,
+                "known": contact.account_key is not None,
+                "key_changed": contact.changed_key is not None,
+            }
+            for contact in self._contacts.all()
+        ]
+
+    # --- what a person decides --------------------------------------------------------------------------------
+
+    def allow(self, words: Mapping[str, Any]) -> dict[str, Any]:
+        """Set what a contact may do; one who may call gets the next free dial button unless one was named."""
+        name, row = valid_name(str(words["contact"])), words["row"]
+        if row not in ROWS:
+            raise WrongUse(f"{row!r} is not something that a contact may do.", f"Allowed: {', '.join(ROWS)}.")
+        if name == self._core.identity.account:
+            raise WrongUse("This is the box's own name.")
+        dial = words.get("dial")
+        if dial is not None and not 1 <= int(dial) <= MOST_DIAL_SLOTS:
+            raise WrongUse(f"There is no dial button {dial}.", f"They are numbered 1 to {MOST_DIAL_SLOTS}.")
+        known = self._contacts.get(name)
+        if dial is None and row in MAY_CALL and (known is None or known.dial is None):
+            dial = next((slot for slot in range(1, MOST_DIAL_SLOTS + 1) if not self._contacts.by_dial(slot)), None)
+        fingerprint = str(words.get("fingerprint") or "") or None
+        self._core.commit(self._contacts.allow(name, row, self._core.wall_ms, dial, fingerprint))
+        self._untold_rows[name] = row
+        self._tell()
+        contact = self._contacts.get(name)
+        return {
+            "ok": True,
+            "contact": name,
+            "row": row,
+            "dial": contact and contact.dial,
+            "verified": contact and contact.verified,
+        }
+
+    def requested(self, record: DeviceRecord) -> list[Write]:
+        """A stranger wrote: keep them as a request, their key pinned."""
+        writes = self._contacts.requested(record.account, self._core.wall_ms)
+        _, pinned = self._contacts.pin(record.account, record.account_key, card_fingerprint(record.account_key))
+        return [*writes, *pinned]
+
+    def silence(self, name: str, silenced: bool) -> dict[str, Any]:
+        self._core.commit(self._contacts.silence(name, silenced, self._core.wall_ms))
+        return {"ok": True, "contact": valid_name(name), "silenced": silenced}
+
+    def set_calls(self, enabled: bool) -> None:
+        self._keep(msgspec.structs.replace(self.controls, calls_enabled=enabled))
+        self._untold_calls = enabled
+        self._tell()
+
+    def set_do_not_disturb(self, on: bool) -> None:
+        self._keep(msgspec.structs.replace(self.controls, do_not_disturb=on))
+
+    def talked_with(self, name: str) -> None:
+        """Remember whose conversation was last, for the talk button."""
+        if name != self.last_conversation:
+            self.last_conversation = name
+            self._core.commit([Put(STATE, "last_conversation", name.encode())])
+
+    def _keep(self, controls: Controls) -> None:
+        self.controls = controls
+        self._core.commit(keep_controls(controls))
+
+    # --- what the server knows --------------------------------------------------------------------------------
+
+    @property
+    def told_everything(self) -> bool:
+        """True once the server has heard of every permission and of calls on or off."""
+        return self._core.link.up and not self._untold_rows and self._untold_calls is None
+
+    def session_up(self, welcome: Welcome) -> None:
+        """Compare what the server knows with what holds here, and tell it the difference."""
+        self._untold_rows = dict(self._contacts.rows_to_set(welcome.rows))
+        self._untold_calls = (
+            None if welcome.calls_enabled == self.controls.calls_enabled else self.controls.calls_enabled
+        )
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self._core.link.up:
+            return
+        for name, row in list(self._untold_rows.items()):
+            self._tell_row(name, row)
+        enabled = self._untold_calls
+        if enabled is not None:
+            self._core.request(lambda number: SetCalls(number, enabled), self._calls_told(enabled))
+
+    def _tell_row(self, name: str, row: Row) -> None:
+        def told(message: ServerMessage | None) -> None:
+            if message is not None and self._untold_rows.get(name) == row:
+                del self._untold_rows[name]
+                if not isinstance(message, Accepted):
+                    self._core.warn(f"the server does not take the permission of {name}: is the name right?")
+
+        self._core.request(lambda number: SetRow(number, name, row), told)
+
+    def _calls_told(self, enabled: bool) -> Any:
+        def told(message: ServerMessage | None) -> None:
+            if isinstance(message, Accepted) and self._untold_calls == enabled:
+                self._untold_calls = None
+
+        return told

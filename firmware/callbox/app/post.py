@@ -1,0 +1,295 @@
+"""The post desk: texts and marks on their way out, and the thread that a person sees.
+
+Exactly once to the person, our half of it: the letter and the ratchet that sealed it are on disk before the letter
+leaves, the same ciphertext is submitted until the server has it, and it is kept until its device says "delivered".
+
+    write -> thread + outbox (queued) -> sealed -> [on disk] -> submitted -> accepted -> delivered -> gone
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from callbox.app.core import Core
+from callbox.app.directory import Directory
+from callbox.app.inbox import Inbox
+from callbox.app.people import People
+from callbox.app.saved import Saved
+from callbox.audio.facts import Play
+from callbox.audio.tones import Tone
+from callbox.base.errors import CallboxError, WrongUse
+from callbox.base.time import Instant
+from callbox.calls.effects import QueueMissedNotice, RecordCall
+from callbox.conversations.items import CallItem, Item
+from callbox.conversations.outbox import TABLE, Letter, Outbox
+from callbox.conversations.retention import expired
+from callbox.conversations.threads import Threads
+from callbox.crypto.letters import seal_letter
+from callbox.wire.bodies import Body, Heard, MissedCall, Text
+from callbox.wire.records import DeviceRecord
+from callbox.wire.signals import Accepted, Denied, Envelope, ServerMessage, Submit
+
+LETTER_TTL_S = 30 * 24 * 3600
+MAX_TEXT_BYTES = 40_000
+BUILT_MS = 1_767_225_600_000  # 2026-01-01: no honest date of this firmware lies before it
+RETENTION_EVERY_S = 24 * 3600.0
+
+StoredClass = Literal["mail", "receipt"]
+_bodies = msgspec.msgpack.Decoder(Body)
+
+
+class Post:
+    """Letters of class mail and receipt, and the threads they belong to."""
+
+    def __init__(self, core: Core, people: People, directory: Directory, saved: Saved) -> None:
+        self._core = core
+        self._people = people
+        self._directory = directory
+        self.threads = Threads(saved.store.items(limit=100_000))
+        self._outbox = Outbox(saved.store.load(TABLE))
+        self._unsaved: set[str] = set()  # sealed, and not on disk yet
+        self._reaching: set[str] = set()
+        self._retention_at: Instant | None = None
+        self.inbox = Inbox(core, people, directory, self.threads, self._outbox, saved)
+        self.inbox.on_mail = self._mail_came
+        self.inbox.pump = self.pump
+
+    @property
+    def unread(self) -> int:
+        return len(self.threads.unread())
+
+    @property
+    def deadline(self) -> Instant | None:
+        return self._outbox.deadline
+
+    # --- what a person says ------------------------------------------------------------------------------------
+
+    def write(self, contact: str, text: str, ready_made: bool = False) -> dict[str, Any]:
+        """Queue a text for every device of a contact. Raises WrongUse for what cannot be a text."""
+        known = self._people.get(contact)
+        if known is None or known.permission == "blocked":
+            raise WrongUse(f"{contact} is not among your contacts.", f"Add them first: callbox allow {contact}")
+        if not text.strip():
+            raise WrongUse("There is nothing to send.")
+        if len(text.encode()) > MAX_TEXT_BYTES:
+            raise WrongUse(
+                "This message is too long.", f"It may have up to {MAX_TEXT_BYTES} bytes; split it into parts."
+            )
+        if self._core.ledger.full:
+            raise CallboxError("The box cannot store any more messages now.", self._core.ledger.fault or "")
+        message_id = self._core.chance.token(16)
+        item, writes = self.threads.text_written(message_id, known.name, text, self._core.wall_ms, ready_made)
+        self._queue(message_id, known.name, "mail", Text(text, ready_made), writes)
+        self._people.talked_with(known.name)
+        return {"ok": True, "id": message_id.hex(), "contact": known.name, "state": item.state}
+
+    def ready_text(self, contact: str) -> None:
+        self.write(contact, self._core.settings.calls.ready_text, ready_made=True)
+
+    def state_of(self, message_id: str) -> str | None:
+        """Return queued, sent, delivered, heard or unsent."""
+        item = self.threads.get(bytes.fromhex(message_id))
+        return getattr(item, "state", None)
+
+    def messages(self, contact: str | None, last: int, read: bool) -> dict[str, Any]:
+        """Return the newest items, oldest first, and mark them as read if asked to."""
+        items = self.threads.items(contact, limit=last)
+        facts = [item_facts(item) for item in reversed(items)]
+        if read:
+            self._heard(items)
+        return {"ok": True, "items": facts}
+
+    def why(self, limit: int = 10) -> dict[str, Any]:
+        return {"ok": True, "items": [item_facts(item) for item in self.threads.why(limit)]}
+
+    def play_next(self) -> None:
+        """The person asked for the oldest unread message."""
+        self._heard(self.threads.unread()[:1])
+
+    def _heard(self, items: list[Item]) -> None:
+        unread = [item for item in self.threads.unread() if item in items]
+        self._core.commit(self.threads.heard(item.id for item in unread))
+        for item in unread:
+            if not isinstance(item, CallItem):
+                self._queue(self._core.chance.token(16), item.contact, "receipt", Heard((item.id,), "heard"), [])
+
+    # --- calls in the thread -----------------------------------------------------------------------------------
+
+    def call_recorded(self, call: RecordCall) -> None:
+        _, writes = self.threads.call_ended(
+            call.call_id,
+            call.contact,
+            outgoing=call.outgoing,
+            at_ms=self._core.wall_ms,
+            reason=call.reason,
+            answered=call.answered,
+            duration_s=call.duration_s,
+            chain=call.chain,
+        )
+        if writes:
+            self._core.commit(writes)
+            self._people.talked_with(call.contact)
+
+    def missed_call(self, notice: QueueMissedNotice) -> None:
+        body = MissedCall(notice.call_id, notice.rang_ms, notice.knock)
+        self._queue(self._core.chance.token(16), notice.contact, "mail", body, [])
+
+    # --- on the way --------------------------------------------------------------------------------------------
+
+    def session_up(self) -> None:
+        self.pump()
+
+    def session_lost(self) -> None:
+        self._outbox.link_lost()
+        self._reaching.clear()
+        self.inbox.session_lost()
+
+    def tick(self) -> None:
+        """Retry what was refused, and once a day let go of what is too old."""
+        now = self._core.now
+        if self._outbox.deadline is not None and now >= self._outbox.deadline:
+            self._outbox.tick(now)
+            self.pump()
+        if self._retention_at is None or now >= self._retention_at:
+            self._retention_at = now + RETENTION_EVERY_S
+            self._retire()
+
+    def pump(self) -> None:
+        """Move every letter as far as it goes now."""
+        if not self._core.link.up:
+            return
+        for account in self._outbox.unaddressed():
+            self._reach(account)
+        for letter in self._outbox.sealable():
+            self._seal(letter)
+        for letter in self._outbox.submittable(self._core.now):
+            if letter.key not in self._unsaved:
+                self._submit(letter)
+
+    def _queue(self, message_id: bytes, account: str, cls: StoredClass, body: Body, writes: list[Any]) -> None:
+        devices = [record.device for record in self._directory.devices(account)]
+        encoded = msgspec.msgpack.encode(body)
+        _, queued = self._outbox.queue(message_id, account, cls, encoded, self._core.wall_ms, devices)
+        self._core.commit([*writes, *queued], then=self.pump)
+
+    def _reach(self, account: str) -> None:
+        """Find an account's devices and a session with each, then address what waits for it."""
+        if account in self._reaching:
+            return
+        self._reaching.add(account)
+
+        def reached(records: list[DeviceRecord]) -> None:
+            self._reaching.discard(account)
+            self._core.commit(self._outbox.addressed(account, [record.device for record in records]), then=self.pump)
+
+        def failed(why: str) -> None:
+            if why != "offline":  # stays in `_reaching`: asked again in the next session
+                self._core.warn(f"letters to {account} wait: {why}")
+
+        self._directory.reach(account, "mail", reached, failed)
+
+    def _seal(self, letter: Letter) -> None:
+        core = self._core
+        record = self._directory.record(letter.to_account, letter.to_device)
+        if record is None or not core.sessions.has(letter.to_device, "mail"):
+            self._reach(letter.to_account)
+            return
+        envelope = seal_letter(
+            core.sessions,
+            core.identity,
+            record,
+            letter.cls,
+            _bodies.decode(letter.body),
+            message_id=letter.message_id,
+            sent_ms=core.wall_ms,
+            ttl_s=LETTER_TTL_S,
+        )
+        writes = self._outbox.sealed(letter, envelope.olm_type, envelope.ciphertext)
+
+        def stored() -> None:
+            self._unsaved.discard(letter.key)
+            self.pump()
+
+        self._unsaved.add(letter.key)
+        core.commit(writes, then=stored)
+
+    def _submit(self, letter: Letter) -> None:
+        core = self._core
+        self._outbox.submitted(letter)
+        envelope = Envelope(
+            cls=letter.cls,
+            message_id=letter.message_id,
+            from_account=core.identity.account,
+            from_device=core.identity.device,
+            to_account=letter.to_account,
+            to_device=letter.to_device,
+            ttl_s=LETTER_TTL_S,
+            olm_type=0 if letter.olm_type == 0 else 1,
+            ciphertext=letter.ciphertext,
+        )
+
+        def answered(message: ServerMessage | None) -> None:
+            if isinstance(message, Accepted):
+                writes = self._outbox.accepted(letter)
+                core.commit([*writes, *self.threads.mark([letter.message_id], "sent")], then=self.pump)
+            elif isinstance(message, Denied):
+                self._refused(letter, message)
+
+        core.request(lambda number: Submit(number, envelope), answered)
+
+    def _refused(self, letter: Letter, denied: Denied) -> None:
+        given_up, writes = self._outbox.refused(letter, denied.why, self._core.now, denied.retry_after_s)
+        if given_up:
+            writes = [*writes, *self.threads.unsent(letter.message_id, denied.why)]
+            self._core.warn(f"a letter to {letter.to_account} was refused for good: {denied.why}")
+        self._core.commit(writes, then=self.pump)
+
+    # --- what came ---------------------------------------------------------------------------------------------
+
+    def delivered(self, envelope: Envelope) -> None:
+        self.inbox.delivered(envelope)
+
+    @property
+    def on_call_letter(self) -> Callable[..., None]:
+        return self.inbox.on_call_letter
+
+    @on_call_letter.setter
+    def on_call_letter(self, receive: Callable[..., None]) -> None:
+        self.inbox.on_call_letter = receive
+
+    def _mail_came(self, contact: str, message_id: bytes, loud: bool) -> None:
+        """A text is safe here: tell its sender's device, and the person."""
+        if loud:
+            self._core.emit(Play(Tone.MESSAGE, False))
+        self._people.talked_with(contact)
+
+    def _retire(self) -> None:
+        """Apply the retention rules; an untrusted clock deletes nothing."""
+        now_ms = self._core.wall_ms
+        writes = self.threads.drop(expired(self.threads.items(limit=1_000_000), now_ms, BUILT_MS))
+        gone, outbox_writes = self._outbox.expired(now_ms, BUILT_MS)
+        unsent = [write for letter in gone for write in self.threads.unsent(letter.message_id, "expired")]
+        writes = [*writes, *outbox_writes, *unsent, *self.inbox.seen.expired(now_ms, BUILT_MS)]
+        if writes:
+            self._core.commit(writes)
+
+
+def item_facts(item: Item) -> dict[str, Any]:
+    """Return an item as plain facts for JSON."""
+    facts = {
+        "kind": "call" if isinstance(item, CallItem) else "text",
+        "id": item.id.hex(),
+        "contact": item.contact,
+        "outgoing": item.outgoing,
+        "at_ms": item.at_ms,
+    }
+    if isinstance(item, CallItem):
+        return facts | {
+            "reason": item.reason.value,
+            "answered": item.answered,
+            "duration_s": round(item.duration_s, 1),
+            "chain": list(item.chain),
+            "heard": item.heard,
+        }
+    return facts | {"text": item.text, "state": item.state, "ready_made": item.ready_made, "problem": item.problem}

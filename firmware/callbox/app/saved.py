@@ -1,0 +1,89 @@
+"""What a box finds in its store when it starts: who it is, whom it knows, what it was doing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from callbox.base.errors import CallboxError
+from callbox.conversations.contacts import TABLE as CONTACTS
+from callbox.conversations.contacts import Contacts
+from callbox.conversations.controls import TABLE as CONTROLS
+from callbox.conversations.controls import Controls, load_controls
+from callbox.conversations.stores import Delete, Put, Store, Write, read_row
+from callbox.crypto.identity import Identity
+from callbox.crypto.sessions import Sessions
+
+IDENTITY = "identity"
+STATE = "state"
+CURRENT_CALL = "current_call"
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """The server that this box joined."""
+
+    address: str  # HOST:PORT
+    authority: bytes  # DER certificate of its own CA
+    server_id: bytes  # SHA-256 of that certificate
+
+
+class UnfinishedCall(msgspec.Struct, frozen=True):
+    """The call that was on when the process ended. Never its keys."""
+
+    call_id: bytes
+    contact: str
+    device: str
+    outgoing: bool
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Everything loaded, decoded."""
+
+    identity: Identity
+    membership: Membership
+    sessions: Sessions
+    contacts: Contacts
+    controls: Controls
+    peers: Mapping[str, bytes]
+    store: Store
+    connection_epoch: int = 0
+    last_conversation: str | None = None
+    current_call: UnfinishedCall | None = None
+
+
+def load(store: Store) -> Saved:
+    """Read a box's store. Raises CallboxError when no box was made here yet."""
+    own = store.load(IDENTITY)
+    if "identity" not in own or "membership" not in own:
+        raise CallboxError("This folder holds no box yet.", 'Make one: callbox join "INVITE"')
+    identity = Identity.restore(own["identity"])
+    state = store.load(STATE)
+    last = state.get("last_conversation")
+    return Saved(
+        identity=identity,
+        membership=msgspec.msgpack.decode(own["membership"], type=Membership),
+        sessions=Sessions(identity, store.load("sessions")),
+        contacts=Contacts(store.load(CONTACTS)),
+        controls=load_controls(store.load(CONTROLS)),
+        peers=store.load("peers"),
+        store=store,
+        connection_epoch=int(state.get("connection_epoch", b"0")),
+        last_conversation=last.decode() if last else None,
+        current_call=read_row(UnfinishedCall, STATE, state[CURRENT_CALL]) if CURRENT_CALL in state else None,
+    )
+
+
+def first_writes(identity: Identity, membership: Membership, epoch: int) -> list[Put]:
+    """Return what makes an empty store a box."""
+    return [
+        Put(IDENTITY, "identity", identity.export()),
+        Put(IDENTITY, "membership", msgspec.msgpack.encode(membership)),
+        Put(STATE, "connection_epoch", str(epoch).encode()),
+    ]
+
+
+def keep_call(call: UnfinishedCall | None) -> Write:
+    """Return the write that remembers which call is on; None: no call."""
+    return Delete(STATE, CURRENT_CALL) if call is None else Put(STATE, CURRENT_CALL, msgspec.msgpack.encode(call))

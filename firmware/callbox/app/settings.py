@@ -1,0 +1,47 @@
+"""`box.toml`: every setting of a box, with its default, its limits and its words for the sample file."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class PanelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    backend: Annotated[
+        Literal["gpio", "simulated"],
+        Meta(description="gpio: real pins of a Raspberry Pi. simulated: pressed by `callbox press`."),
+    ] = "gpio"
+    board: Annotated[
+        str, Meta(description="The wiring: a board by name (`callbox boards list`) or the path of a board file.")
+    ] = "breadboard"
+
+
+class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    backend: Annotated[
+        Literal["portaudio", "wav"],
+        Meta(description="portaudio: a sound card. wav: files instead of a card, for trying things out."),
+    ] = "portaudio"
+    input: Annotated[
+        str, Meta(description="The microphone: a card by its name or id, `default`, or a WAV file to speak from.")
+    ] = "default"
+    output: Annotated[
+        str, Meta(description="The speaker: a card by its name or id, `default`, or a WAV file to write.")
+    ] = "default"
+    volume: Annotated[float, Meta(description="Loudness at the start, 0 to 1.", ge=0.0, le=1.0)] = 0.8
+
+
+class CallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    lanes: Annotated[int, Meta(description="Connections that carry the voice during a call.", ge=1, le=4)] = 1
+    ready_text: Annotated[
+        str, Meta(description="What is sent when a call is declined by holding the calls button.", max_length=500)
+    ] = "I can't talk right now."
+    ring_s: Annotated[int, Meta(description="Seconds that an unanswered call rings.", ge=5, le=55)] = 45
+    step: Annotated[
+        str, Meta(description="Voice format: `auto` follows the network; or one step by name, to measure with.")
+    ] = "auto"
+
+
+class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    panel: PanelSettings = PanelSettings()
+    sound: SoundSettings = SoundSettings()
+    calls: CallSettings = CallSettings()

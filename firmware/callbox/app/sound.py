@@ -1,0 +1,64 @@
+"""The audio thread: runs the engine's cycle, one frame after another, for as long as the process lives.
+
+Idle (no sound device open) the thread sleeps until a command wakes it, so it costs nothing. During a call Python's
+garbage collector is frozen and off, so that it cannot stop the voice; it collects when the call is over.
+"""
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from callbox.audio.engine import Engine
+from callbox.audio.facts import Command
+
+logger = logging.getLogger(__name__)
+
+
+class SoundThread:
+    """Runs `engine` on a thread of its own."""
+
+    def __init__(self, engine: Engine, crashed: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._crashed = crashed
+        self._wake = threading.Event()
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="audio", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def command(self, command: Command) -> None:
+        """Hand over a command and wake the thread."""
+        self._engine.command(command)
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the thread; a sound library that hangs is left behind with the process."""
+        self._ending = True
+        self._wake.set()
+        self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        while not self._ending:
+            try:
+                self._cycle()
+            except Exception as error:  # the thread must outlive any single fault
+                logger.exception("audio cycle failed")
+                self._crashed(str(error))
+                self._wake.wait(1.0)
+
+    def _cycle(self) -> None:
+        pause_s = self._engine.cycle(time.monotonic())
+        if pause_s <= 0:
+            if gc.isenabled():
+                gc.collect()
+                gc.freeze()
+                gc.disable()
+            return
+        if not gc.isenabled() and pause_s > 1:
+            gc.enable()
+            gc.unfreeze()
+        self._wake.wait(pause_s)
+        self._wake.clear()

@@ -1,0 +1,219 @@
+"""The real world of a box: one asyncio loop with network, panel and control socket; an audio thread; a store thread.
+
+`perform` never blocks: what takes time runs elsewhere and its outcome comes back as an event. The simulated world of
+`callbox.testing` performs the same effects.
+
+    control socket, transport, pins, audio thread, store thread --events--> queue --> Box.handle --> perform
+    audio thread --sealed frames--> MediaLanes --> transport          transport --> audio thread's inbound queue
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+from callbox.app import effects as do
+from callbox.app import events as happened
+from callbox.app.sound import SoundThread
+from callbox.audio import facts as audio
+from callbox.audio.engine import Engine
+from callbox.base.errors import CallboxError
+from callbox.base.time import Instant
+from callbox.conversations.stores import Store
+from callbox.link.events import (
+    CONTROL_LANE,
+    CloseLane,
+    LaneDown,
+    LaneEffect,
+    LaneReceived,
+    LaneUp,
+    MediaReceived,
+    OpenLane,
+    PingLane,
+    SendOnLane,
+)
+from callbox.link.media import MediaLanes
+from callbox.link.transports import Transport, perform
+from callbox.panel.pins import Pins
+from callbox.wire.errors import MalformedMessage
+from callbox.wire.media import MEDIA_TYPE, unpack_media
+
+logger = logging.getLogger("callbox")
+MEDIA_BYTE = bytes([MEDIA_TYPE])
+WALL_JUMP_MS = 500
+TRUSTED_AFTER_MS = 1_767_225_600_000  # 2026-01-01: a clock before this box was built is no clock
+
+
+class Asking(Protocol):
+    """Where asks come from: the control socket, or one command."""
+
+    async def start(self, happened: Callable[[Any], None]) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def answer(self, ask: int, reply: Mapping[str, Any], done: bool) -> None: ...
+
+
+class World:
+    """Performs a box's effects and brings it what happens."""
+
+    def __init__(
+        self,
+        store: Store,
+        pins: Pins,
+        make_engine: Callable[[Callable[[Any], None]], Engine],
+        make_transport: Callable[[Callable[[Any], None]], Transport],
+        socket: Asking,
+    ) -> None:
+        self._store, self._pins, self._socket = store, pins, socket
+        self._loop = asyncio.get_running_loop()
+        self._engine = make_engine(self._from_thread)
+        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._transport = make_transport(self._from_transport)
+        self._sound = SoundThread(self._engine, self._sound_crashed)
+        self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._lanes: MediaLanes | None = None
+        self._wall_offsets: tuple[int, int] | None = None
+        self._media_lanes: set[int] = set()
+        self._performers: dict[type, Callable[[Any], None]] = {
+            OpenLane: self._to_lane,
+            SendOnLane: self._to_lane,
+            PingLane: self._to_lane,
+            CloseLane: self._to_lane,
+            LaneUp: lambda effect: self._media_lanes.add(effect.lane),
+            LaneDown: lambda effect: self._media_lanes.discard(effect.lane),
+            MediaReceived: lambda effect: self._hear(effect.data),
+            do.Commit: self._commit,
+            do.ShowLights: lambda effect: self._pins.show(effect.levels),
+            do.AttachRoute: self._attach,
+            do.DetachRoute: self._detach,
+            do.Answer: lambda effect: self._socket.answer(effect.ask, effect.reply, effect.done),
+            do.MoveButton: self._move_button,
+            do.Log: lambda effect: logger.log(getattr(logging, effect.level.upper()), effect.text),
+        }
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open everything that brings events."""
+        self._engine.on_outbound = lambda: self._call_loop(self._pump)
+        self._pins.start(lambda button, pressed: self._from_thread(happened.ButtonMoved(button, pressed, self.now())))
+        self._sound.start()
+        await self._socket.start(self._happened)
+        self._happened(happened.Started())
+
+    async def stop(self) -> None:
+        """Close everything, the store last and only when it has written all it was given."""
+        await self._socket.stop()
+        self._transport.shutdown()
+        self._sound.stop()
+        self._pins.close()
+        self._store_thread.shutdown(wait=True)
+        self._store.close()
+
+    def now(self) -> Instant:
+        return time.monotonic()
+
+    async def next_event(self, until: Instant | None) -> Any:
+        """Return what happened next, or Ticked at `until`."""
+        jump = self._wall_jump()
+        if jump is not None:
+            return jump
+        if until is None:
+            return await self._queue.get()
+        timeout_s = until - self.now()
+        if timeout_s <= 0 and self._queue.empty():
+            return happened.Ticked()
+        try:
+            return await asyncio.wait_for(self._queue.get(), max(0.0, timeout_s))
+        except TimeoutError:
+            return happened.Ticked()
+
+    def perform(self, effect: Any) -> None:
+        """Do what the box wants. Audio commands go to the audio thread, all else has its performer."""
+        performer = self._performers.get(type(effect))
+        if performer is None:
+            self._sound.command(effect)
+        else:
+            performer(effect)
+
+    def stopping(self) -> None:
+        self._happened(happened.Stopping())
+
+    def _happened(self, event: Any) -> None:
+        self._queue.put_nowait(event)
+
+    def _from_transport(self, event: Any) -> None:
+        """Voice goes straight to the audio thread; everything else is decided by the box."""
+        if isinstance(event, LaneReceived) and event.lane != CONTROL_LANE and event.data[:1] == MEDIA_BYTE:
+            self._hear(event.data)
+        else:
+            self._happened(event)
+
+    def _from_thread(self, event: Any) -> None:
+        self._call_loop(self._happened, event)
+
+    def _sound_crashed(self, why: str) -> None:
+        self._from_thread(audio.SoundLost(f"The audio thread failed and goes on: {why}"))
+
+    def _call_loop(self, callback: Callable[..., None], *arguments: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback, *arguments)
+
+    def _wall_jump(self) -> happened.ClockSet | None:
+        """Return the wall time if it moved against the monotonic clock, or summer time began or ended."""
+        wall_ms = time.time_ns() // 1_000_000
+        offset_ms, utc_offset_s = wall_ms - round(self.now() * 1000), time.localtime().tm_gmtoff
+        known = self._wall_offsets
+        if known is not None and abs(offset_ms - known[0]) < WALL_JUMP_MS and utc_offset_s == known[1]:
+            return None
+        self._wall_offsets = (offset_ms, utc_offset_s)
+        return happened.ClockSet(wall_ms, wall_ms >= TRUSTED_AFTER_MS, utc_offset_s)
+
+    # --- performers -----------------------------------------------------------------------------------------------
+
+    def _to_lane(self, effect: LaneEffect) -> None:
+        perform(self._transport, effect)
+
+    def _commit(self, effect: do.Commit) -> None:
+        def done(future: "Future[None]") -> None:
+            error = future.exception()
+            if error is None:
+                self._from_thread(happened.Committed(effect.ticket))
+            else:
+                sentence = str(error) if isinstance(error, CallboxError) else f"The store failed: {error!r}"
+                self._from_thread(happened.CommitFailed(effect.ticket, sentence))
+
+        self._store_thread.submit(self._store.commit, list(effect.writes)).add_done_callback(done)
+
+    def _move_button(self, effect: do.MoveButton) -> None:
+        move = getattr(self._pins, "press" if effect.pressed else "release", None)
+        if move is not None:
+            move(effect.button)
+
+    def _attach(self, effect: do.AttachRoute) -> None:
+        self._lanes = MediaLanes(effect.route)
+
+    def _detach(self, effect: do.DetachRoute) -> None:
+        self._lanes = None
+
+    def _pump(self) -> None:
+        """Send what the audio thread sealed, on the lanes that are up; without a route it is dropped."""
+        frames = list(self._engine.outbound.drain())
+        if self._lanes is None or not frames:
+            return
+        up = {lane: self._transport.queued_bytes(lane) for lane in self._media_lanes}
+        for lane, message in self._lanes.send(frames, up, self.now()):
+            self._transport.send(lane, message)
+
+    def _hear(self, data: bytes) -> None:
+        try:
+            route, frames = unpack_media(data)
+        except MalformedMessage as error:
+            logger.debug("media message dropped: %s", error)
+            return
+        if self._lanes is not None and route == self._lanes.route:
+            for frame in frames:
+                self._engine.inbound.put(frame)
