@@ -45,7 +45,7 @@ class Estimate:
         self._arrivals.append((local, transit))
         self.base = min(self.base, transit)
         self._since_update += 1
-        if self._since_update >= 5 or len(self._arrivals) < ENOUGH_ARRIVALS:
+        if self._since_update >= 10 or len(self._arrivals) < ENOUGH_ARRIVALS:
             self._update(local)
 
     def take_least_lateness(self) -> int:

@@ -23,6 +23,7 @@ import pyaudio
 from callbox.audio.devices import DeviceBusy, DeviceInfo, DeviceLost, NoSuchDevice
 from callbox.audio.devices.resample import Resampler
 from callbox.audio.jitter_render import fade
+from callbox.base.errors import CallboxError
 from callbox.base.frames import CYCLE_MS, RATE_HZ, Samples
 
 LOST_AFTER_S = 1.0  # a microphone that gives nothing for so long is gone
@@ -124,6 +125,7 @@ class PortAudioDevice:
     def read(self) -> Samples:
         wanted, stream = self._microphone.cycle_frames, self._microphone.stream
         patience_s = LOST_AFTER_S
+        self._check()
         try:
             while (there := stream.get_read_available()) < wanted:
                 pause_s = max((wanted - there) / self._microphone.rate_hz, _SHORTEST_SLEEP_S)
@@ -140,6 +142,7 @@ class PortAudioDevice:
         return samples if self._to_48k is None else self._to_48k.process(samples)
 
     def write(self, samples: Samples) -> None:
+        self._check()
         if self._from_48k is not None:
             samples = self._from_48k.process(samples)
         frames, stream = self._speaker.cycle_frames, self._speaker.stream
@@ -155,6 +158,10 @@ class PortAudioDevice:
             stream.write(self._raw(samples), exception_on_underflow=False)
         except OSError as error:
             raise DeviceLost(f"the speaker is gone: {error.args[-1]}") from None
+
+    def _check(self) -> None:
+        if self._closed:
+            raise DeviceLost("the sound device was closed")
 
     def _raw(self, samples: Samples) -> bytes:
         return samples.tobytes() if self._speaker.channels == 1 else np.repeat(samples, 2).tobytes()
@@ -204,7 +211,10 @@ class PortAudioDevices:
 
 def _portaudio() -> pyaudio.PyAudio:
     _hush_libraries()
-    return pyaudio.PyAudio()
+    try:
+        return pyaudio.PyAudio()
+    except OSError as error:
+        raise CallboxError(f"PortAudio does not start: {error.args[-1]}", "is ALSA installed? try: aplay -l") from None
 
 
 def _there(audio: pyaudio.PyAudio) -> list[tuple[int, DeviceInfo]]:
