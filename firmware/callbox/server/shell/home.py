@@ -1,0 +1,130 @@
+"""The folder that holds everything of one server: settings, authority, certificate, store, audit log."""
+
+import contextlib
+import datetime
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from callbox.base.errors import CallboxError
+from callbox.base.settings import load_settings, sample
+from callbox.server.authority import Issued, make_authority, make_leaf
+from callbox.server.settings import ServerSettings
+
+
+class Home:
+    """Paths of one server's folder, and how its lasting parts come to be."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings_file = folder / "server.toml"
+        self.store_file = folder / "server.sqlite"
+        self.audit_file = folder / "audit.log"
+        self.leaf_certificate = folder / "server.crt"
+        self.leaf_key = folder / "server.key"
+        self._authority_certificate = folder / "authority.crt"
+        self._authority_key = folder / "authority.key"
+        self._address_file = folder / "address"
+        self._running_fd: int | None = None
+
+    @classmethod
+    def named(cls, given: str | None) -> "Home":
+        """Return the home of `--home`, else of CALLBOX_HOME, else `~/.callbox-server`."""
+        return cls(Path(given or os.environ.get("CALLBOX_HOME") or Path.home() / ".callbox-server").expanduser())
+
+    def prepare(self) -> None:
+        """Make the folder, a settings file to edit and the authority, whichever process comes first."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._alone():
+                if not self.settings_file.exists():
+                    _write(self.settings_file, sample(ServerSettings).encode())
+                if not self._authority_key.exists():
+                    issued = make_authority(_today())
+                    _write(self._authority_certificate, issued.certificate)
+                    _write(self._authority_key, issued.key)
+        except OSError as error:
+            raise CallboxError(
+                f"The folder {self.folder} cannot be used: {error.strerror}.", "Name another one with --home."
+            ) from None
+
+    def settings(self) -> ServerSettings:
+        """Read server.toml; every problem in it is told at once (BadSettings)."""
+        try:
+            text = self.settings_file.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            return ServerSettings()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CallboxError(f"The settings file {self.settings_file} cannot be read: {error}.") from None
+        return load_settings(text, str(self.settings_file), ServerSettings)
+
+    def authority(self) -> Issued:
+        try:
+            return Issued(self._authority_certificate.read_bytes(), self._authority_key.read_bytes())
+        except OSError as error:
+            raise CallboxError(f"The server's authority cannot be read: {error}.", "Bring back a backup.") from None
+
+    def issue_leaf(self, hosts: list[str]) -> None:
+        """Write a fresh certificate for these names: at every start, and now and then while running."""
+        leaf = make_leaf(self.authority(), hosts, _today())
+        _write(self.leaf_certificate, leaf.certificate)
+        _write(self.leaf_key, leaf.key)
+
+    def claim(self) -> None:
+        """Take the folder for this process's server. Freed when the process ends, however it ends."""
+        fd = os.open(self.folder / "running", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise CallboxError(
+                f"A server is running in {self.folder} already.", "Stop it first, or name another folder with --home."
+            ) from None
+        self._running_fd = fd
+
+    def release(self) -> None:
+        if self._running_fd is not None:
+            os.close(self._running_fd)
+            self._running_fd = None
+
+    def write_address(self, public: str) -> None:
+        """Note under which NAME:PORT boxes reach the server, for the invites that other processes print."""
+        _write(self._address_file, public.encode())
+
+    def read_address(self) -> str:
+        """Return that NAME:PORT, or "" before the first start."""
+        try:
+            return self._address_file.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return ""
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes out for a moment."""
+        fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _today() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, readable by its owner alone."""
+    fresh = path.with_name(path.name + f".new{os.getpid()}")
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
