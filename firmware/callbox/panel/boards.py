@@ -20,6 +20,8 @@ from callbox.panel.header import RESERVABLE
 from callbox.panel.parts import KINDS, NAMES, Board, Button, Light, Part, Switch
 from callbox.panel.wiring import check_wiring
 
+__all__ = ["BadBoard", "Board", "NoSuchBoard", "find_board", "list_boards", "load_board", "rewired"]
+
 _FOLDER = Path(__file__).parent / "board_files"
 
 

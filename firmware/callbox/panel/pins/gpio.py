@@ -191,7 +191,9 @@ def _told(section: str, pin: int) -> Iterator[None]:
 def open_member(board: Board) -> GpioPins:
     """Open the real pins for `board`. Raises PinsUnavailable with what to do about it."""
     # lgpio puts a pipe into LG_WD when it is imported, or else into the current folder, which may be read-only.
-    os.environ.setdefault("LG_WD", os.environ.get("RUNTIME_DIRECTORY") or tempfile.gettempdir())
+    # RUNTIME_DIRECTORY is systemd's; it may name several, the first is ours.
+    runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    os.environ.setdefault("LG_WD", runtime or tempfile.gettempdir())
     try:
         import lgpio
         from gpiozero.pins.lgpio import LGPIOFactory
