@@ -79,7 +79,9 @@ class RealBench:
 
     async def start(self, context: ssl.SSLContext | None = None, host: str = "localhost") -> None:
         context = context or self.authority.server_context()
-        self._serving = await serve(self._serve, "127.0.0.1", 0, ssl=context, compression=None, max_queue=1)
+        self._serving = await serve(
+            self._serve, "127.0.0.1", 0, ssl=context, compression=None, max_queue=1, close_timeout=0.2
+        )
         port = next(iter(self._serving.sockets)).getsockname()[1]
         self.address = Address(host, port)
         self.trust(self.authority.der)
@@ -92,6 +94,10 @@ class RealBench:
         async for data in connection:
             if data == b"close!":
                 await connection.close()
+            elif data == b"fragments!":
+                await connection.send([b"one, ", b"two, ", b"three"])
+            elif data == b"abort!":
+                connection.transport.abort()
             elif data == b"deaf!":
                 await connection.wait_closed()
             else:

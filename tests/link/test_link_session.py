@@ -411,8 +411,9 @@ def test_a_media_lane_joins_by_ticket_once_the_session_is_up() -> None:
     assert rig.up()[-1] == OpenLane(1)
     rig.feed(LaneOpened(1))
     assert said(rig.challenge(1), 1) == [JoinLane(b"ticket0")]
+    assert (rig.session.lanes, rig.session.media_lanes) == ((), (0,))
     assert rig.server(LaneJoined(1), 1) == [LaneUp(1)]
-    assert rig.session.lanes == (1,)
+    assert (rig.session.lanes, rig.session.media_lanes) == ((1,), (1,))
 
 
 def test_media_goes_up_undecoded_and_only_from_lanes_that_are_up() -> None:

@@ -4,12 +4,14 @@ A `Bench` gives each member a server at the other end that echoes what it gets, 
 b"close!" closes the connection, b"deaf!" stops reading.
 """
 
+import pkgutil
 from collections.abc import Callable
 from typing import Protocol
 
 import pytest
 
 from callbox.base.chance import SeededChance
+from callbox.link import transports
 from callbox.link.events import LaneClosed, LaneOpened, LanePonged, LaneReceived, TransportEvent
 from callbox.link.transports import Transport
 from callbox.testing.network import End, Hear, Network, PipeEvent, PipeReceived
@@ -77,6 +79,11 @@ class SimulatedBench:
 def bench(request: pytest.FixtureRequest) -> Bench:
     made: Bench = SimulatedBench() if request.param == "simulated" else request.getfixturevalue("real_bench")
     return made
+
+
+def test_every_member_of_the_family_is_tested_here() -> None:
+    members = {module.name for module in pkgutil.iter_modules(transports.__path__)} - {"dialling"}
+    assert members == {"websocket"}, "give the new transport a bench above"
 
 
 async def opened(bench: Bench, lane: int = 0) -> None:

@@ -100,6 +100,11 @@ class Session:
         return self._lanes.up
 
     @property
+    def media_lanes(self) -> tuple[int, ...]:
+        """The lanes to send media on now: while no media lane has joined, the session's own will do."""
+        return self.lanes or ((CONTROL_LANE,) if self.up else ())
+
+    @property
     def deadline(self) -> Instant | None:
         return earliest(self._control.deadline, self._lanes.deadline, self._answer_due())
 

@@ -22,7 +22,7 @@ class Timing:
     call_dead_s: float = 1.5
     first_retry_s: float = 0.2
     longest_retry_s: float = 30.0
-    call_connect_s: float = 1.5  # the first attempts in a call; each failed one may take half as long again
+    call_connect_s: float = 1.5  # the first attempts in a call; after every fourth, half as long again
     call_longest_retry_s: float = 0.5  # a call is only kept for 30 s: no long pauses
     slow_retry_s: float = 60.0  # after a fault that time alone will not mend
     stable_s: float = 60.0  # a session that lasted this long starts the back-off anew
@@ -50,10 +50,14 @@ class Backoff:
         return self._chance.between(step / 2, step)
 
     def connect_timeout_s(self, in_call: bool) -> float:
-        """Return how long an attempt may take. Short in a call, as a lost SYN is only repeated after 1, 3, 7 s."""
+        """Return how long an attempt may take: short in a call, growing slowly for the sake of slow links.
+
+        A SYN that is lost is repeated after 1 s, then (before Linux 6.5) only after 3 and 7 s: when the network comes
+        back, a fresh attempt is often faster than a patient one.
+        """
         if not in_call:
             return self._timing.connect_s
-        return min(self._timing.connect_s, self._timing.call_connect_s * 1.5 ** min(self.failures, 10))
+        return min(self._timing.connect_s, self._timing.call_connect_s * 1.5 ** min(self.failures // 4, 10))
 
 
 class Heartbeat:

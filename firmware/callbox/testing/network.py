@@ -229,7 +229,7 @@ class Network:
     def connect(self, place: str, hear: Hear) -> End:
         """Begin to connect from `place`; `hear` is called later, never from inside this."""
         client = End(self, place, "up", hear)
-        self.at(self.now, lambda: self._try_connect(client, 1.0))
+        self.at(self.now, lambda: self._try_connect(client, 0))
         return client
 
     def arrival(self, place: str, direction: Direction, size: int) -> Instant:
@@ -282,13 +282,14 @@ class Network:
 
     # --- inside -----------------------------------------------------------------------------------------------
 
-    def _try_connect(self, client: End, again_s: float) -> None:
-        """Send a SYN; in the dark it is repeated after 1, 3, 7, ... s."""
+    def _try_connect(self, client: End, tries: int) -> None:
+        """Send a SYN; in the dark it is repeated four times a second apart, then less and less often (Linux 6.5)."""
         if client.gone:
             return
         state = self.access(client.place).state
         if state == "dark":
-            self.at(self.now + again_s, lambda: self._try_connect(client, 2 * again_s))
+            again_s = 1.0 if tries < 4 else 2.0 ** (tries - 3)
+            self.at(self.now + again_s, lambda: self._try_connect(client, tries + 1))
         elif state == "cut":
             client.tell(PipeClosed("There is no way to the server: the network is down."))
         else:
@@ -301,7 +302,7 @@ class Network:
         if client.gone:
             return
         if self.access(client.place).state != "up":
-            self._try_connect(client, 1.0)
+            self._try_connect(client, 0)
         elif self._accept is None:
             client.tell(PipeClosed("Nothing listens at the server's address.", "refused"))
         elif self.posed_as:

@@ -4,11 +4,9 @@ link.Session --effects--> SimulatedTransport --> Network --> ServerPort --events
              <--events--                                     <--SendTo, SendMedia, CloseConnection--
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-from callbox.base.time import Instant
 from callbox.link.events import (
     CONTROL_LANE,
     LaneClosed,
@@ -19,11 +17,11 @@ from callbox.link.events import (
 )
 from callbox.link.transports import Events
 from callbox.server.events import CloseConnection, Closed, Opened, Received, SendMedia, SendTo
+from callbox.server.relay import MediaQueue
 from callbox.testing.network import End, Hear, Network, PipeClosed, PipeEvent, PipeOpened, PipePonged, PipeReceived
 
 CONTROL_QUEUE_BYTES = 2 * 1024 * 1024
 MEDIA_QUEUE_BYTES = 8 * 1024
-MEDIA_STALE_S = 0.120
 
 Heard: TypeAlias = Callable[[Opened | Received | Closed], None]
 
@@ -98,12 +96,12 @@ class ServerPort:
     """
 
     def __init__(self, network: Network, heard: Heard) -> None:
-        self.dropped_media = 0
+        self.dropped_media = 0  # on connections that are gone
         self._network = network
         self._heard = heard
         self._next = 1
         self._ends: dict[int, End] = {}
-        self._media: dict[int, deque[tuple[Instant, bytes]]] = {}
+        self._media: dict[int, MediaQueue] = {}
         self.listen()
 
     def listen(self) -> None:
@@ -120,7 +118,7 @@ class ServerPort:
             case SendTo(data=data):
                 end.send(data)
             case SendMedia(connection=connection, data=data):
-                self._media[connection].append((self._network.now, data))
+                self._media[connection].put(data, self._network.now)
                 self._drain(connection, end)
             case CloseConnection(connection=connection):
                 self._forget(connection)
@@ -130,7 +128,7 @@ class ServerPort:
         connection = self._next
         self._next += 1
         self._ends[connection] = end
-        self._media[connection] = deque()
+        self._media[connection] = MediaQueue()
         end.on_room = lambda: self._drain(connection, end)
         return lambda event: self._hear(connection, end, event)
 
@@ -149,18 +147,11 @@ class ServerPort:
                 pass
 
     def _drain(self, connection: int, end: End) -> None:
-        """Send waiting media while the pipe takes it; what has become stale goes first."""
+        """Send waiting media while the pipe takes it at once."""
         waiting = self._media.get(connection)
-        while waiting:
-            queued_at, data = waiting[0]
-            if self._network.now - queued_at > MEDIA_STALE_S:
-                self.dropped_media += 1
-            elif not end.queued_bytes:
-                end.send(data)
-            else:
-                return
-            waiting.popleft()
+        while waiting and not end.queued_bytes and (data := waiting.take(self._network.now)) is not None:
+            end.send(data)
 
     def _forget(self, connection: int) -> None:
         del self._ends[connection]
-        del self._media[connection]
+        self.dropped_media += self._media.pop(connection).dropped
