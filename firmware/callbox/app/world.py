@@ -4,7 +4,7 @@
 `callbox.testing` performs the same effects.
 
     control socket, transport, pins, audio thread, store thread --events--> queue --> Box.handle --> perform
-    audio thread --sealed frames--> MediaLanes --> transport          transport --> audio thread's inbound queue
+    audio thread --sealed frames--> Voice --> transport          transport --> Voice --> audio thread's inbound queue
 """
 
 import asyncio
@@ -17,31 +17,25 @@ from typing import Any, Protocol
 from callbox.app import effects as do
 from callbox.app import events as happened
 from callbox.app.sound import SoundThread
+from callbox.app.voice import Voice
 from callbox.audio import facts as audio
 from callbox.audio.engine import Engine
 from callbox.base.errors import CallboxError
 from callbox.base.time import Instant
 from callbox.conversations.stores import Store
 from callbox.link.events import (
-    CONTROL_LANE,
     CloseLane,
     LaneDown,
     LaneEffect,
-    LaneReceived,
     LaneUp,
-    MediaReceived,
     OpenLane,
     PingLane,
     SendOnLane,
 )
-from callbox.link.media import MediaLanes
 from callbox.link.transports import Transport, perform
 from callbox.panel.pins import Pins
-from callbox.wire.errors import MalformedMessage
-from callbox.wire.media import MEDIA_TYPE, unpack_media
 
 logger = logging.getLogger("callbox")
-MEDIA_BYTE = bytes([MEDIA_TYPE])
 WALL_JUMP_MS = 500
 TRUSTED_AFTER_MS = 1_767_225_600_000  # 2026-01-01: a clock before this box was built is no clock
 
@@ -72,23 +66,21 @@ class World:
         self._engine = make_engine(self._from_thread)
         self._queue: asyncio.Queue[Any] = asyncio.Queue()
         self._transport = make_transport(self._from_transport)
+        self._voice = Voice(self._engine, self._transport, self.now)
         self._sound = SoundThread(self._engine, self._sound_crashed)
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._lanes: MediaLanes | None = None
         self._wall_offsets: tuple[int, int] | None = None
-        self._media_lanes: set[int] = set()
         self._performers: dict[type, Callable[[Any], None]] = {
             OpenLane: self._to_lane,
             SendOnLane: self._to_lane,
             PingLane: self._to_lane,
             CloseLane: self._to_lane,
-            LaneUp: lambda effect: self._media_lanes.add(effect.lane),
-            LaneDown: lambda effect: self._media_lanes.discard(effect.lane),
-            MediaReceived: lambda effect: self._hear(effect.data),
+            LaneUp: lambda effect: self._voice.lane_up(effect.lane),
+            LaneDown: lambda effect: self._voice.lane_down(effect.lane),
             do.Commit: self._commit,
             do.ShowLights: lambda effect: self._pins.show(effect.levels),
-            do.AttachRoute: self._attach,
-            do.DetachRoute: self._detach,
+            do.AttachRoute: lambda effect: self._voice.attach(effect.route),
+            do.DetachRoute: lambda effect: self._voice.detach(),
             do.Answer: lambda effect: self._socket.answer(effect.ask, effect.reply, effect.done),
             do.MoveButton: self._move_button,
             do.Log: lambda effect: logger.log(getattr(logging, effect.level.upper()), effect.text),
@@ -98,7 +90,7 @@ class World:
 
     async def start(self) -> None:
         """Open everything that brings events."""
-        self._engine.on_outbound = lambda: self._call_loop(self._pump)
+        self._engine.on_outbound = lambda: self._call_loop(self._voice.pump)
         self._pins.start(lambda button, pressed: self._from_thread(happened.ButtonMoved(button, pressed, self.now())))
         self._sound.start()
         await self._socket.start(self._happened)
@@ -147,9 +139,7 @@ class World:
 
     def _from_transport(self, event: Any) -> None:
         """Voice goes straight to the audio thread; everything else is decided by the box."""
-        if isinstance(event, LaneReceived) and event.lane != CONTROL_LANE and event.data[:1] == MEDIA_BYTE:
-            self._hear(event.data)
-        else:
+        if not self._voice.took(event):
             self._happened(event)
 
     def _from_thread(self, event: Any) -> None:
@@ -192,28 +182,3 @@ class World:
         move = getattr(self._pins, "press" if effect.pressed else "release", None)
         if move is not None:
             move(effect.button)
-
-    def _attach(self, effect: do.AttachRoute) -> None:
-        self._lanes = MediaLanes(effect.route)
-
-    def _detach(self, effect: do.DetachRoute) -> None:
-        self._lanes = None
-
-    def _pump(self) -> None:
-        """Send what the audio thread sealed, on the lanes that are up; without a route it is dropped."""
-        frames = list(self._engine.outbound.drain())
-        if self._lanes is None or not frames:
-            return
-        up = {lane: self._transport.queued_bytes(lane) for lane in self._media_lanes}
-        for lane, message in self._lanes.send(frames, up, self.now()):
-            self._transport.send(lane, message)
-
-    def _hear(self, data: bytes) -> None:
-        try:
-            route, frames = unpack_media(data)
-        except MalformedMessage as error:
-            logger.debug("media message dropped: %s", error)
-            return
-        if self._lanes is not None and route == self._lanes.route:
-            for frame in frames:
-                self._engine.inbound.put(frame)

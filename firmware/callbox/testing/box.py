@@ -1,0 +1,297 @@
+"""A whole box in a simulated world: the real `app.box.Box`, engine, panel code and link; only card, pins and network
+are simulated, and the clock is turned by hand.
+
+    kitchen.press("dial1")      presses go through simulated pins, debouncing and gestures
+    kitchen.light("call")       what the panel shows at this moment
+    kitchen.hears(workshop)     what comes out of the speaker
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from callbox.app import effects as do
+from callbox.app import events as happened
+from callbox.app.box import Box, ServerPlace
+from callbox.app.keys import PREKEYS
+from callbox.app.saved import Membership, first_writes, load
+from callbox.app.settings import BoxSettings, CallSettings, PanelSettings
+from callbox.app.voice import Voice
+from callbox.audio.devices.simulated import SimulatedCard, SimulatedDevices
+from callbox.audio.engine import Engine
+from callbox.base.errors import CallboxError
+from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples
+from callbox.base.time import Instant, earliest
+from callbox.conversations.stores.memory import MemoryStore
+from callbox.crypto.identity import Identity
+from callbox.link.events import CloseLane, LaneDown, LaneUp, OpenLane, PingLane, SendOnLane, TransportEvent
+from callbox.link.joining import Joined, Joining, Trust
+from callbox.link.session import Credentials
+from callbox.link.transports import perform
+from callbox.panel.boards import find_board
+from callbox.panel.pins.simulated import SimulatedPins
+from callbox.testing.network_transport import SimulatedTransport
+from callbox.testing.server import AUTHORITY
+from callbox.wire.cards import Invite
+
+if TYPE_CHECKING:
+    from callbox.testing.world import World
+
+PRESS_S = 0.1
+HEARING_S = 0.2
+AUDIBLE = 200.0  # amplitude of a far end's voice tone that counts as heard
+VOICE_AMPLITUDE = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One entry of a box's timeline."""
+
+    at: Instant
+    box: str
+    what: str
+
+
+class SimulatedBox:
+    """One box. `tone_hz`: what its microphone hears all the time, so that others can be asked whether they hear it."""
+
+    def __init__(self, world: "World", name: str, board: str, tone_hz: float) -> None:
+        self.world = world
+        self.name = name
+        self.tone_hz = tone_hz
+        self.board = find_board(board)
+        self.settings = BoxSettings(panel=PanelSettings("simulated", board), calls=CallSettings())
+        self.store = MemoryStore()
+        self.card = SimulatedCard(name, self._voice_of_person)
+        self.speaking = True
+        self.pins = SimulatedPins(self.board)
+        self.logged: list[str] = []
+        self.replies: dict[int, list[Mapping[str, Any]]] = {}
+        self._spoken = 0
+        self._asks = 0
+        self._box: Box | None = None
+        self._events: list[Any] = []
+        self._handling = False
+        self._engine_due: Instant | None = None
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    @property
+    def box(self) -> Box:
+        """The pure box. Raises AssertionError while it is switched off."""
+        assert self._box is not None, f"{self.name} is switched off"
+        return self._box
+
+    @property
+    def on(self) -> bool:
+        return self._box is not None
+
+    def join(self, invite: Invite) -> None:
+        """Make an identity and enrol it, as `callbox join` does."""
+        world = self.world
+        identity = Identity.create(self.name, world.chance, world.wall_ms)
+        prekeys = identity.new_prekeys(PREKEYS, fallback=True)
+        credentials = Credentials(identity.account, identity.device, identity.sign_login, lambda: 1, "simulated")
+        joining = Joining(invite, identity.record, credentials, prekeys, world.chance)
+
+        def performed(effects: list[Any]) -> None:
+            for effect in effects:
+                if not isinstance(effect, Trust):
+                    perform(transport, effect)
+
+        transport = SimulatedTransport(
+            world.network, self.name, lambda event: performed(joining.handle(event, world.now))
+        )
+        performed(joining.start(world.now))
+        world.until(lambda: joining.outcome is not None, 20.0, f"{self.name} joins")
+        transport.shutdown()
+        if not isinstance(joining.outcome, Joined):
+            raise joining.outcome or CallboxError("joining did not end")
+        identity.mark_published()
+        place = Membership(invite.server, AUTHORITY, joining.outcome.server_id)
+        self.store.commit(first_writes(identity, place, 1))
+
+    def start(self) -> None:
+        """Switch the box on."""
+        saved = load(self.store)
+        place = ServerPlace(saved.membership.address, saved.membership.server_id)
+        self.pins = SimulatedPins(self.board)
+        self._transport = SimulatedTransport(self.world.network, self.name, self._lane_event)
+        self._engine = Engine(SimulatedDevices([self.card]), self._event)
+        self._engine.on_command = self._wake_engine
+        self._voice = Voice(self._engine, self._transport, lambda: self.world.now)
+        self._engine.on_outbound = self._voice.pump
+        self._box = Box(self.settings, self.board, saved, place, self.world.chance)
+        self.pins.start(lambda button, pressed: self._event(happened.ButtonMoved(button, pressed, self.world.now)))
+        self._event(happened.ClockSet(self.world.wall_ms, trusted=True, utc_offset_s=0))
+        self._event(happened.Started())
+
+    def kill(self) -> None:
+        """Pull the plug: memory is gone, the store stays."""
+        self._box, self._engine_due = None, None
+        self._events.clear()
+        self._engine.close()
+        self._transport.shutdown()
+        self.pins.close()
+
+    def stop(self) -> None:
+        """Stop the box as systemd does, and wait until it is off."""
+        self._event(happened.Stopping())
+        self.world.until(lambda: not self.on, 5.0, f"{self.name} stops")
+
+    # --- what a person does -------------------------------------------------------------------------------------
+
+    def press(self, button: str, hold_s: float = PRESS_S) -> None:
+        """Press a button and let go of it again after `hold_s`; returns when it is up and the press has settled."""
+        self.hold(button)
+        self.world.run(hold_s)
+        self.release(button)
+        self.world.run(0.03)
+
+    def hold(self, button: str) -> None:
+        self.world.note(self.name, f"presses {button}")
+        self.pins.press(button)
+
+    def release(self, button: str) -> None:
+        self.pins.release(button)
+
+    def ask(self, what: str, within_s: float = 15.0, **words: Any) -> dict[str, Any]:
+        """Ask as the command line does; return the last reply."""
+        number = self.ask_later(what, **words)
+        self.world.until(
+            lambda: bool(self.replies[number]) and "progress" not in self.replies[number][-1],
+            within_s,
+            f"{self.name} answers {what}",
+        )
+        return dict(self.replies[number][-1])
+
+    def ask_later(self, what: str, **words: Any) -> int:
+        """Ask without waiting; replies come under the number that is returned."""
+        self._asks += 1
+        self.replies[self._asks] = []
+        self._event(happened.Asked(self._asks, what, words))
+        return self._asks
+
+    # --- what a person sees and hears -----------------------------------------------------------------------------
+
+    def light(self, name: str) -> bool:
+        return self.pins.lights[name] >= 0.5
+
+    def rhythm(self, light: str, over_s: float) -> list[tuple[bool, float]]:
+        """Watch a light: how long it was on or off, each in turn, in seconds."""
+        seen: list[tuple[bool, float]] = []
+        end = self.world.now + over_s
+        while self.world.now < end:
+            lit, before = self.light(light), self.world.now
+            self.world.run(0.01)
+            if seen and seen[-1][0] == lit:
+                seen[-1] = (lit, seen[-1][1] + self.world.now - before)
+            else:
+                seen.append((lit, self.world.now - before))
+        return seen
+
+    def hears(self, other: "SimulatedBox") -> bool:
+        """Say whether the other box's voice came out of this speaker in the last 0.2 s."""
+        return tone_amplitude(self.recently_heard(), other.tone_hz) > AUDIBLE
+
+    def hears_sound(self) -> bool:
+        """Say whether anything at all came out of this speaker in the last 0.2 s."""
+        heard = self.recently_heard()
+        return bool(len(heard)) and int(np.abs(heard.astype(np.int32)).max()) > AUDIBLE
+
+    def recently_heard(self) -> Samples:
+        return self.card.heard()[-round(HEARING_S * RATE_HZ) :]
+
+    @property
+    def state(self) -> str:
+        return self.box.calling.machine.state.value if self.on else "off"
+
+    # --- the world's side -----------------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> Instant | None:
+        return earliest(self._box.deadline, self._engine_due) if self._box is not None else None
+
+    def tick(self) -> None:
+        """Do what is due now."""
+        now = self.world.now
+        if self._engine_due is not None and now >= self._engine_due:
+            pause_s = self._engine.cycle(now)
+            idle = pause_s == float("inf")
+            self._engine_due = None if idle else now + (pause_s if pause_s > 0 else self.card.cycle_s)
+        if self._box is not None and self._box.deadline is not None and self._box.deadline <= now:
+            self._event(happened.Ticked())
+
+    def _event(self, event: Any) -> None:
+        self._events.append(event)
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._events and self._box is not None:
+                for effect in self._box.handle(self._events.pop(0), self.world.now):
+                    self._perform(effect)
+                if self._box is not None and self._box.finished:
+                    self.kill()
+        finally:
+            self._handling = False
+
+    def _lane_event(self, event: TransportEvent) -> None:
+        if not self._voice.took(event):
+            self._event(event)
+
+    def _perform(self, effect: Any) -> None:
+        match effect:
+            case OpenLane() | SendOnLane() | PingLane() | CloseLane():
+                perform(self._transport, effect)
+            case LaneUp(lane=lane):
+                self._voice.lane_up(lane)
+            case LaneDown(lane=lane):
+                self._voice.lane_down(lane)
+            case do.AttachRoute(route=route):
+                self._voice.attach(route)
+            case do.DetachRoute():
+                self._voice.detach()
+            case do.Commit():
+                self._commit(effect)
+            case do.ShowLights(levels=levels):
+                self.pins.show(levels)
+                self.world.note(self.name, "lights " + " ".join(name for name in levels if self.light(name)))
+            case do.Answer():
+                self.replies.setdefault(effect.ask, []).append(effect.reply)
+            case do.MoveButton():
+                (self.pins.press if effect.pressed else self.pins.release)(effect.button)
+            case do.Log(text=text):
+                self.logged.append(text)
+                self.world.note(self.name, text)
+            case _:
+                self._engine.command(effect)
+
+    def _commit(self, effect: do.Commit) -> None:
+        try:
+            self.store.commit(effect.writes)
+        except CallboxError as error:
+            self._event(happened.CommitFailed(effect.ticket, str(error)))
+        else:
+            self._event(happened.Committed(effect.ticket))
+
+    def _wake_engine(self) -> None:
+        if self._engine_due is None or self._engine_due > self.world.now:
+            self._engine_due = self.world.now
+
+    def _voice_of_person(self) -> Samples:
+        """Return the microphone's next cycle: this person's own tone, or silence."""
+        positions = np.arange(self._spoken, self._spoken + CYCLE_SAMPLES)
+        self._spoken += CYCLE_SAMPLES
+        level = VOICE_AMPLITUDE if self.speaking else 0
+        return (level * np.sin(2 * np.pi * self.tone_hz * positions / RATE_HZ)).astype(np.int16)
+
+
+def tone_amplitude(samples: Samples, tone_hz: float) -> float:
+    """Return the amplitude of one frequency in `samples` (shape (n,), 48 kHz), by correlation with it."""
+    if not len(samples):
+        return 0.0
+    phase = 2j * np.pi * tone_hz * np.arange(len(samples)) / RATE_HZ
+    return float(2 * np.abs(np.mean(samples * np.exp(phase))))
