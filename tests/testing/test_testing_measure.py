@@ -51,6 +51,17 @@ def test_what_did_not_arrive_is_missing() -> None:
     assert np.isnan(nothing.median_ms)
 
 
+def test_a_change_of_delay_is_not_taken_for_damage_but_a_hole_is() -> None:
+    sent = speechlike(8)
+    shifted = np.concatenate((sent[: 4 * RATE_HZ], silence(960), sent[4 * RATE_HZ :]))
+    holes = sent.copy()
+    for at in range(0, len(holes), 9600):
+        holes[at : at + 2400] = 0
+    assert intelligibility(sent, shifted) > 0.98
+    assert intelligibility(sent, holes) < 0.9
+    assert intelligibility(sent, silence(8 * RATE_HZ)) < 0.3
+
+
 def test_intelligibility_falls_with_noise() -> None:
     sent = speechlike(4)
     noise = np.random.default_rng(6).normal(0, 6000, len(sent))

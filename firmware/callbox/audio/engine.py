@@ -105,7 +105,7 @@ class Engine:
     def close(self) -> None:
         """Let go of device, media session and canceller."""
         self._close_device()
-        self._step.stop()
+        self._step.close()
         self._tell_live(False)
 
     def _cycle_without_device(self, now: Instant) -> float:

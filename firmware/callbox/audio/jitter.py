@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from callbox.audio.codecs import Decoder
-from callbox.audio.jitter_decide import HURRY_SAMPLES, Choice, View, decide
+from callbox.audio.jitter_decide import Choice, Urgency, View, about_right, decide, urgency
 from callbox.audio.jitter_estimate import Estimate
 from callbox.audio.jitter_render import HISTORY_SAMPLES, SEAM_SAMPLES, fade, lengthened, shortened
 from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples, silence
@@ -62,6 +62,7 @@ class JitterBuffer:
         self._rest = silence(0)
         self._history = silence(HISTORY_SAMPLES)
         self._since_stretch = 0
+        self._off_target = 0
         self._made_up = 0  # cycles concealed in a row
         self._tail = silence(0)  # what the next decoded samples are faded over from, where they do not follow on
 
@@ -98,8 +99,10 @@ class JitterBuffer:
         self._history = np.concatenate((self._history[CYCLE_SAMPLES:], cycle))
         self._pulls += 1
         self._since_stretch += CYCLE_SAMPLES
-        self.counters.target_ms = self._estimate.target * 1000 // RATE_HZ
-        self.counters.delay_ms = max(0, self._delay()) * 1000 // RATE_HZ if self.playing else 0
+        delay, target = self._delay(), self._estimate.target
+        self._off_target = 0 if about_right(delay - target) else self._off_target + CYCLE_SAMPLES
+        self.counters.target_ms = target * 1000 // RATE_HZ
+        self.counters.delay_ms = max(0, delay) * 1000 // RATE_HZ if self.playing else 0
         return cycle
 
     def take_queue_ms(self) -> int:
@@ -149,6 +152,7 @@ class JitterBuffer:
             copy=first is not None and self._waiting[first][2],
             span=self._span,
             since_stretch=self._since_stretch,
+            off_target=self._off_target,
         )
 
     def _ahead(self) -> int:
@@ -171,11 +175,10 @@ class JitterBuffer:
         if choice is Choice.CONCEAL or choice is Choice.RECOVER:
             return self._fill(choice, view)
         samples = self._decode()
-        urgent = abs(view.delay - view.target) > HURRY_SAMPLES
         if choice is Choice.ACCELERATE:
-            return self._shorten(samples, urgent)
+            return self._shorten(samples, urgency(view))
         if choice is Choice.STRETCH:
-            return self._lengthen(samples, urgent)
+            return self._lengthen(samples, urgency(view))
         return samples
 
     def _decode(self) -> Samples:
@@ -239,20 +242,20 @@ class JitterBuffer:
             made = fade(made, silence(length))
         return made
 
-    def _shorten(self, samples: Samples, urgent: bool) -> Samples:
+    def _shorten(self, samples: Samples, how: Urgency) -> Samples:
         while len(self._rest) + len(samples) < 3 * HISTORY_SAMPLES // 2 and self._cursor in self._waiting:
             samples = np.concatenate((samples, self._decode()))
         whole = np.concatenate((self._rest, samples))
-        shorter = shortened(whole, urgent)
+        shorter = shortened(whole, how)
         if len(shorter) < len(whole):
             self.counters.shortened += 1
             self._since_stretch = 0
         self._rest = silence(0)
         return shorter
 
-    def _lengthen(self, samples: Samples, urgent: bool) -> Samples:
+    def _lengthen(self, samples: Samples, how: Urgency) -> Samples:
         history = np.concatenate((self._history, self._rest))
-        longer = lengthened(history, samples, urgent)
+        longer = lengthened(history, samples, how)
         if len(longer) > len(samples):
             self.counters.lengthened += 1
             self._since_stretch = 0

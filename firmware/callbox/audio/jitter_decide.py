@@ -15,6 +15,8 @@ SKIP_OVER_SAMPLES = 120 * RATE_HZ // 1000  # more than this above target is not 
 LOOSE_SAMPLES = 9 * RATE_HZ // 1000  # above target, before speech is shortened by a period of up to 12.5 ms
 TIGHT_SAMPLES = CYCLE_SAMPLES // 2  # below target, before speech is lengthened
 HURRY_SAMPLES = 60 * RATE_HZ // 1000
+FAR_SAMPLES = 20 * RATE_HZ // 1000  # off target by less than this can wait for a pause in the speech ...
+PATIENCE_SAMPLES = 3 * RATE_HZ  # ... but not for ever
 SHORTEN_NEEDS_SAMPLES = 20 * RATE_HZ // 1000  # two pitch periods of a low voice
 
 
@@ -26,6 +28,14 @@ class Choice(Enum):
     RECOVER = auto()
     CONCEAL = auto()
     SKIP = auto()
+
+
+class Urgency(Enum):
+    """How much may be heard of a change of pace."""
+
+    CALM = auto()  # only where the speech pauses
+    USUAL = auto()  # wherever a pitch period fits well
+    URGENT = auto()  # anywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,22 @@ class View:
     copy: bool  # the first packet that waits carries a copy of the one before it
     span: int  # length of the latest packet
     since_stretch: int  # played since speech was last shortened or lengthened
+    off_target: int  # played since the delay was last about right
+
+
+def about_right(over: int) -> bool:
+    """Say whether a delay that is `over` samples above target (below, if negative) needs no change."""
+    return -TIGHT_SAMPLES <= over <= LOOSE_SAMPLES
+
+
+def urgency(view: View) -> Urgency:
+    """Return how soon the delay must come back to target."""
+    off = abs(view.delay - view.target)
+    if off > HURRY_SAMPLES:
+        return Urgency.URGENT
+    if off > FAR_SAMPLES or view.off_target > PATIENCE_SAMPLES:
+        return Urgency.USUAL
+    return Urgency.CALM
 
 
 def decide(view: View) -> Choice:

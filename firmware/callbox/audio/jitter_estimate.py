@@ -14,7 +14,7 @@ WINDOW_SAMPLES = 8 * RATE_HZ  # what is older is forgotten
 MOST_ARRIVALS = 800
 QUANTILE = 0.97
 FLOOR_SAMPLES = CYCLE_SAMPLES  # one cycle, so that a packet arriving at the edge of a pull is not late
-START_SAMPLES = 2 * CYCLE_SAMPLES  # the target before enough is known
+START_SAMPLES = FLOOR_SAMPLES  # before enough is known: on a clean link nothing then has to be taken back
 CEILING_SAMPLES = 400 * RATE_HZ // 1000
 STALL_SAMPLES = 300 * RATE_HZ // 1000  # lateness beyond this is a stall, which no delay would have bridged
 STALL_OVER_SAMPLES = RATE_HZ  # a stall that lasts longer is the network's new delay
@@ -76,6 +76,4 @@ class Estimate:
         transits = sorted(transit for _, transit in self._arrivals)
         self.base = transits[0]
         wanted = transits[min(len(transits) - 1, int(len(transits) * QUANTILE))] - self.base
-        if len(transits) < ENOUGH_ARRIVALS:
-            wanted = max(wanted, START_SAMPLES)
         self.target = max(FLOOR_SAMPLES, min(CEILING_SAMPLES, wanted))

@@ -11,6 +11,7 @@ The method is WSOLA (Verhelst and Roelands, ICASSP 1993) with a window of one pe
 import numpy as np
 from numpy.typing import NDArray
 
+from callbox.audio.jitter_decide import Urgency
 from callbox.base.frames import RATE_HZ, Samples
 
 SHORTEST_LAG = RATE_HZ * 25 // 10_000
@@ -50,7 +51,14 @@ def _loudness(samples: Samples) -> float:
     return float(np.sqrt(np.mean(thin * thin))) if len(thin) else 0.0
 
 
-def shortened(samples: Samples, urgent: bool = False) -> Samples:
+def _fits(alike: float, samples: Samples, urgency: Urgency) -> bool:
+    """Say whether a seam may be made here."""
+    if urgency is Urgency.URGENT or (urgency is Urgency.USUAL and alike >= _ALIKE):
+        return True
+    return _loudness(samples) <= _QUIET
+
+
+def shortened(samples: Samples, urgency: Urgency = Urgency.USUAL) -> Samples:
     """Return `samples` without one pitch period, or unchanged if they are too short or nothing fits."""
     room = min(LONGEST_LAG, len(samples) - SEAM_SAMPLES)
     if room <= SHORTEST_LAG:
@@ -59,14 +67,14 @@ def shortened(samples: Samples, urgent: bool = False) -> Samples:
     seam = SEAM_SAMPLES // _STEP
     best, alike = _lag(thin[:seam], thin[SHORTEST_LAG // _STEP :])
     lag = SHORTEST_LAG + best * _STEP
-    if alike < _ALIKE and not urgent:
-        if _loudness(samples) > _QUIET:
-            return samples
+    if not _fits(alike, samples, urgency):
+        return samples
+    if alike < _ALIKE and urgency is not Urgency.URGENT:
         lag = room
     return fade(samples, samples[lag:])
 
 
-def lengthened(history: Samples, samples: Samples, urgent: bool = False) -> Samples:
+def lengthened(history: Samples, samples: Samples, urgency: Urgency = Urgency.USUAL) -> Samples:
     """Return `samples` with one pitch period put before them, taken from the end of `history`."""
     seam = min(SEAM_SAMPLES, len(samples))
     if len(history) < HISTORY_SAMPLES or seam < SEAM_SAMPLES:
@@ -78,8 +86,8 @@ def lengthened(history: Samples, samples: Samples, urgent: bool = False) -> Samp
     last_start = (LONGEST_LAG - max(SHORTEST_LAG, seam)) // _STEP
     best, alike = _lag(thin_next, thin_past[: last_start + len(thin_next)])
     start = best * _STEP
-    if alike < _ALIKE and not urgent:
-        if _loudness(samples) > _QUIET:
-            return samples
+    if not _fits(alike, samples, urgency):
+        return samples
+    if alike < _ALIKE and urgency is not Urgency.URGENT:
         start = 0
     return np.concatenate((fade(samples, past[start:]), samples))

@@ -69,6 +69,11 @@ class Step:
             self.receiving.close()
         self.sending = self.receiving = None
 
+    def close(self) -> None:
+        """End the media session and let go of the echo canceller."""
+        self.stop()
+        self._canceller.close()
+
     def run(self, captured: Samples | None, inbound: Iterable[bytes], now: Instant) -> StepOutput:
         """Take one captured cycle (None: no microphone) and what came; return one cycle to play and what to send."""
         outbound = self._send(captured, now)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from callbox.base.frames import RATE_HZ, Samples
 
 _STEP = 4  # measured at 12 kHz: 0.08 ms
-_PIECE_S = 0.8
+PIECE_S = 0.8
 _LONGEST_DELAY_S = 1.0
 _ALIKE = 0.45  # normalised correlation below this: the piece did not arrive
 _QUIET = 150.0
@@ -45,15 +45,15 @@ def _find(piece: NDArray[np.float64], within: NDArray[np.float64]) -> tuple[int,
     return best, float(alike[best])
 
 
-def piece_delays_ms(sent: Samples, heard: Samples, offset_s: float = 0.0) -> list[float | None]:
-    """Return the delay of each piece of speech in `sent`, None where it is not found in `heard`.
+def pieces(sent: Samples, heard: Samples, offset_s: float = 0.0) -> list[tuple[float, float | None]]:
+    """Return, for each piece of speech in `sent`, its start in s and its delay in ms (None: not found in `heard`).
 
     `offset_s` is by how much later the recording `heard` began than `sent` (their start times' difference).
     """
     rate = RATE_HZ // _STEP
     mouth, ear = _thin(sent), _thin(heard)
-    length, longest, shift = int(_PIECE_S * rate), int(_LONGEST_DELAY_S * rate), round(offset_s * rate)
-    delays: list[float | None] = []
+    length, longest, shift = int(PIECE_S * rate), int(_LONGEST_DELAY_S * rate), round(offset_s * rate)
+    found: list[tuple[float, float | None]] = []
     for at in range(0, len(mouth) - length, length):
         piece = mouth[at : at + length]
         if np.sqrt(np.mean(piece**2)) < _QUIET:
@@ -63,13 +63,13 @@ def piece_delays_ms(sent: Samples, heard: Samples, offset_s: float = 0.0) -> lis
         if len(within) < length + longest // 2:
             continue  # the recording ended before this piece was due
         best, alike = _find(piece, within)
-        delays.append(1000 * (first + best + shift - at) / rate if alike >= _ALIKE else None)
-    return delays
+        found.append((at / rate, 1000 * (first + best + shift - at) / rate if alike >= _ALIKE else None))
+    return found
 
 
 def mouth_to_ear(sent: Samples, heard: Samples, offset_s: float = 0.0) -> MouthToEar:
-    """Measure delay from mouth to ear; see `piece_delays_ms`. With nothing found, delays are NaN."""
-    delays = piece_delays_ms(sent, heard, offset_s)
+    """Measure delay from mouth to ear; see `pieces`. With nothing found, delays are NaN."""
+    delays = [delay for _, delay in pieces(sent, heard, offset_s)]
     found = [delay for delay in delays if delay is not None]
     if not found:
         return MouthToEar(float("nan"), float("nan"), len(delays), len(delays))
@@ -77,15 +77,24 @@ def mouth_to_ear(sent: Samples, heard: Samples, offset_s: float = 0.0) -> MouthT
 
 
 def aligned(sent: Samples, heard: Samples, offset_s: float = 0.0) -> tuple[Samples, Samples]:
-    """Return `sent` and `heard` cut so that the same speech is at the same place in both."""
-    delay_ms = mouth_to_ear(sent, heard, offset_s).median_ms
-    if np.isnan(delay_ms):
-        length = min(len(sent), len(heard))
-        return sent[:length], heard[:length]
-    lag = round((delay_ms / 1000 - offset_s) * RATE_HZ)
-    sent, heard = (sent, heard[lag:]) if lag >= 0 else (sent[-lag:], heard)
-    length = min(len(sent), len(heard))
-    return sent[:length], heard[:length]
+    """Return the pieces of speech of `sent`, and of `heard` what came of each, joined and equally long.
+
+    Each piece is aligned by its own delay, for a change of delay in mid-call is no damage to what is understood;
+    one that was not found is taken from where the median delay says it should be.
+    """
+    found = pieces(sent, heard, offset_s)
+    delays = [delay for _, delay in found if delay is not None]
+    usual_ms = float(np.median(delays)) if delays else 0.0
+    length = int(PIECE_S * RATE_HZ)
+    clean, came = [sent[:0]], [heard[:0]]
+    for start_s, delay_ms in found:
+        at = round(start_s * RATE_HZ)
+        there = at + round(((usual_ms if delay_ms is None else delay_ms) / 1000 - offset_s) * RATE_HZ)
+        if there < 0 or there + length > len(heard):
+            continue
+        clean.append(sent[at : at + length])
+        came.append(heard[there : there + length])
+    return np.concatenate(clean), np.concatenate(came)
 
 
 def intelligibility(sent: Samples, heard: Samples, offset_s: float = 0.0) -> float:
@@ -93,4 +102,6 @@ def intelligibility(sent: Samples, heard: Samples, offset_s: float = 0.0) -> flo
     from pystoi import stoi
 
     clean, degraded = aligned(sent, heard, offset_s)
+    if len(clean) == 0:
+        return 0.0
     return float(stoi(clean.astype(float), degraded.astype(float), RATE_HZ))
