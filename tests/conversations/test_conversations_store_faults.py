@@ -169,6 +169,39 @@ def test_a_read_only_card_can_be_read(store_path: Path, fields: Fields, tmp_path
         store.close()
 
 
+NO_FILE_MAY_GROW = """
+import resource, sys
+sys.path.insert(0, {here!r})
+from pathlib import Path
+from conftest import GcmFields
+from callbox.conversations.stores import Put, StoreFault
+from callbox.conversations.stores.sqlite import SqliteStore
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+store = SqliteStore(Path({path!r}), GcmFields(b"a database key"))
+assert sorted(store.load("t")) == ["a"]
+try:
+    store.commit([Put("t", "b", bytes(50_000))])
+except StoreFault as fault:
+    assert fault.kind in ("full", "device"), fault
+else:
+    raise SystemExit("a commit without room was reported as written")
+assert sorted(store.load("t")) == ["a"]
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+store.commit([Put("t", "b", bytes(50_000))])
+assert sorted(store.load("t")) == ["a", "b"]
+"""
+
+
+@pytest.mark.real
+def test_a_box_starts_on_a_card_without_any_room(store_path: Path, fields: Fields) -> None:
+    store = SqliteStore(store_path, fields)
+    store.commit([Put("t", "a", b"1")])
+    store.close()
+    code = NO_FILE_MAY_GROW.format(here=str(Path(__file__).parent), path=str(store_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_store_in_use_is_told(store_path: Path, fields: Fields) -> None:
     store = SqliteStore(store_path, fields)
     code = (

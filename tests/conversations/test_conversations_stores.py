@@ -1,6 +1,7 @@
 """The contract that every store meets, whatever keeps the bytes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +11,8 @@ from callbox.base.reasons import Reason
 from callbox.conversations.items import CallItem, Item, TextItem
 from callbox.conversations.stores import Delete, DeleteItem, ForgetThread, Put, PutItem, Store, StoreFault, Write
 from callbox.conversations.stores.memory import MemoryStore
+from callbox.conversations.stores.sqlite import SqliteStore
+from callbox.crypto.fields import FieldCipher
 
 OpenStore = Callable[[], Store]
 
@@ -130,3 +133,14 @@ def test_both_stores_agree_on_any_history(
     assert [kept.load(table) for table in "abc"] == [model.load(table) for table in "abc"]
     assert kept.items() == model.items()
     assert [kept.items(contact) for contact in "abc"] == [model.items(contact) for contact in "abc"]
+
+
+def test_the_boxs_own_cipher_seals_a_store(store_path: Path) -> None:
+    store = SqliteStore(store_path, FieldCipher(b"k" * 32))
+    store.commit([Put("t", "a", b"1"), PutItem(text(1)), PutItem(text(2, "workshop"))])
+    store.close()
+    with pytest.raises(StoreFault, match="another key"):
+        SqliteStore(store_path, FieldCipher(b"x" * 32))
+    again = SqliteStore(store_path, FieldCipher(b"k" * 32))
+    assert (again.load("t"), again.items()) == ({"a": b"1"}, [text(2, "workshop"), text(1)])
+    again.close()

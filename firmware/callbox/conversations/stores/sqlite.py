@@ -27,6 +27,7 @@ from callbox.conversations.stores import Delete, DeleteItem, Fields, ForgetThrea
 from callbox.conversations.stores.sqlite_faults import fault_of, read_only, unreadable
 from callbox.conversations.stores.sqlite_schema import create, inspect
 
+_SETTINGS = ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 _THREAD_KEY_BYTES = 32
 _items = msgspec.msgpack.Decoder(Item)
 
@@ -220,21 +221,18 @@ class SqliteStore:
         path = self._path
         if path.exists() and not self._writable():
             path = self._copied()
+        looked = True
         if path.exists() and path.stat().st_size:
-            with contextlib.closing(self._connect(f"{path.absolute().as_uri()}?mode=ro")) as looking:
-                inspect(looking, self._path, self._fields)
+            looked = self._look_over(path)
         else:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         connection = self._connect(path.absolute().as_uri())
         try:
-            for setting in (
-                "locking_mode = EXCLUSIVE",
-                "journal_mode = WAL",
-                "synchronous = FULL",
-                "secure_delete = ON",
-            ):
+            for setting in _SETTINGS:
                 connection.execute(f"PRAGMA {setting}").fetchall()
             connection.execute("BEGIN EXCLUSIVE")
+            if not looked:
+                inspect(connection, self._path, self._fields)
             if not connection.execute("PRAGMA user_version").fetchone()[0]:
                 create(connection, self._fields)
             connection.execute("COMMIT")
@@ -242,6 +240,17 @@ class SqliteStore:
             connection.close()
             raise
         return connection
+
+    def _look_over(self, path: Path) -> bool:
+        """Inspect the file read-only; False when a full card has no room for the index that SQLite needs for that."""
+        try:
+            with contextlib.closing(self._connect(f"{path.absolute().as_uri()}?mode=ro")) as looking:
+                inspect(looking, self._path, self._fields)
+        except sqlite3.Error as error:
+            if fault_of(error, self._path).kind not in ("full", "device"):
+                raise
+            return False
+        return True
 
     def _writable(self) -> bool:
         return os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)
