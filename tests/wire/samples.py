@@ -57,7 +57,7 @@ SERVER: tuple[signals.ServerMessage, ...] = (
     signals.Enrolled("anna"),
     signals.Refused("epoch", "the card is older than the server remembers", 12),
     signals.Welcome(filled(16, 7), (filled(32, 8),), 1_700_000_000_000, 20, True, (("bert", "ring"),)),
-    signals.LaneJoined(2),
+    signals.LaneJoined(2, filled(32, 10)),
     signals.Accepted(4),
     signals.Denied(5, "too-often", Told.UNAVAILABLE, 120),
     signals.Devices(
