@@ -362,7 +362,7 @@ def test_taken_stops_the_ringing_at_once(by: on.Taker, reason: Reason) -> None:
 def test_two_devices_answer_at_once_the_first_wins_and_the_other_is_told() -> None:
     caller = dialing()
     caller.sees(on.FarAnswered(LOW, "w1"))
-    assert caller.sees(on.FarAnswered(LOW, "w2")) == [do.SendTaken(LOW, "answered", "w1", "workshop")]
+    assert caller.sees(on.FarAnswered(LOW, "w2")) == [do.SendTaken(LOW, "answered", "w1", "workshop", "w2")]
     second = ringing()
     second.sees(on.Answered())
     second.sees(on.FarTaken(LOW, "answered"))
@@ -415,9 +415,9 @@ def test_a_busy_device_whose_sibling_stays_silent_ends_the_call_after_a_moment()
 
 def test_a_device_that_rings_after_the_end_is_told_at_once() -> None:
     box = caller_talking()
-    assert box.sees(on.FarAlerting(LOW, "w2")) == [do.SendTaken(LOW, "answered", "w1", "workshop")]
+    assert box.sees(on.FarAlerting(LOW, "w2")) == [do.SendTaken(LOW, "answered", "w1", "workshop", "w2")]
     box.sees(on.HungUp())
-    assert box.sees(on.FarAlerting(LOW, "w2", "workshop")) == [do.SendTaken(LOW, "cancelled", "w1", "workshop")]
+    assert box.sees(on.FarAlerting(LOW, "w2", "workshop")) == [do.SendTaken(LOW, "answered", "w1", "workshop", "w2")]
     gave_up = dialing()
     gave_up.sees(on.HungUp())
     assert gave_up.sees(on.FarAnswered(LOW, "w1")) == [do.SendEnd(LOW, Told.HUNG_UP, "workshop", "w1")]

@@ -51,12 +51,16 @@ class SendAck:
 
 @dataclass(frozen=True, slots=True)
 class SendTaken:
-    """To every device of `contact` that was offered the call, except one."""
+    """To every device of `contact` that was offered the call, except one; or, where `to_device` is set, to that alone.
+
+    `to_device` is used for a straggler: by then the shell may have forgotten whom it offered the call to.
+    """
 
     call_id: bytes
     by: Taker
     except_device: str | None
     contact: str
+    to_device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

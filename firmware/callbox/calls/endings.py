@@ -48,6 +48,8 @@ def finish(
     core.stop_ring()
     core.stop_media()
     settle_rival(core, now)
+    if call.outgoing and call.device is not None:
+        taken = "answered"  # what a device that rings too late is told
     core.done_with(call.call_id, call.contact, now, taken, call.device)
     talked = call.talking_since is not None
     duration_s = now - call.talking_since if call.talking_since is not None else 0.0

@@ -38,7 +38,7 @@ def about_rival(core: Core, rival: Rival, event: on.CallEvent, now: Instant) -> 
     if not rival.ours and isinstance(event, Parting):
         settle_rival(core, now)
     elif rival.ours and isinstance(event, on.FarAlerting):
-        core.emit(do.SendTaken(rival.call_id, "replaced", rival.device, rival.contact))
+        core.emit(do.SendTaken(rival.call_id, "replaced", rival.device, rival.contact, event.device))
     elif rival.ours and isinstance(event, on.FarAnswered) and core.call is not None and not core.call.acked:
         follow_our_offer(core, event, now)
 
@@ -56,7 +56,7 @@ def about_finished(core: Core, finished: Finished, event: on.CallEvent) -> None:
         return
     contact = finished.contact or event.contact
     if finished.device is not None and finished.device != event.device:
-        core.emit(do.SendTaken(event.call_id, finished.by, finished.device, contact))
+        core.emit(do.SendTaken(event.call_id, finished.by, finished.device, contact, event.device))
     else:
         core.emit(do.SendEnd(event.call_id, Told.HUNG_UP, contact, event.device))
 

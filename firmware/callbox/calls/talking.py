@@ -35,14 +35,14 @@ def answered_again(core: Core, event: on.FarAnswered, _now: Instant) -> None:
     if call.asks and event.device == call.device:
         core.emit(do.SendAck(call.call_id, event.device, call.contact))
     elif call.outgoing and event.device != call.device:
-        core.emit(do.SendTaken(call.call_id, "answered", call.device, call.contact))
+        core.emit(do.SendTaken(call.call_id, "answered", call.device, call.contact, event.device))
 
 
 def late_alerting(core: Core, event: on.FarAlerting, _now: Instant) -> None:
     """A device that began to ring too late is told that the call is answered."""
     call = the_call(core)
     if call.outgoing and event.device != call.device:
-        core.emit(do.SendTaken(call.call_id, "answered", call.device, call.contact))
+        core.emit(do.SendTaken(call.call_id, "answered", call.device, call.contact, event.device))
 
 
 def link_back_connecting(core: Core, _event: object, _now: Instant) -> None:
