@@ -113,6 +113,13 @@ def test_the_error_is_short_whatever_came() -> None:
     assert len(str(caught.value)) <= 200
 
 
+def test_the_error_is_harmless_in_a_log() -> None:
+    data = msgspec.msgpack.encode({"type": "\x1b[2J\r\n\u202e"})
+    with pytest.raises(MalformedMessage) as caught:
+        codec.decode_client_message(b"\x01" + data)
+    assert str(caught.value).isprintable()
+
+
 def test_the_fuzz_target_runs_and_reaches_past_the_first_check() -> None:
     tried, accepted = loop(seconds=20, seed=7, most=5000)
     assert tried == 5000

@@ -112,7 +112,7 @@ def _decode(decoder: "msgspec.msgpack.Decoder[Message]", data: bytes) -> Message
     try:
         message = decoder.decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
-        raise MalformedMessage(str(error)[:200]) from None
+        raise MalformedMessage(_printable(str(error))) from None
     _check_struct(message)
     return message
 
@@ -169,6 +169,11 @@ def _check_special(message: msgspec.Struct) -> None:
     if isinstance(message, Welcome):
         for account, _row in message.rows:
             _check_name(account)
+
+
+def _printable(complaint: str) -> str:
+    """Cut a decoder's complaint and drop what would play tricks in a log: it may quote the sender's bytes."""
+    return "".join(letter if letter.isprintable() else "?" for letter in complaint[:200])
 
 
 def _check_name(name: str) -> None:

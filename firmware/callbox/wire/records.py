@@ -18,6 +18,9 @@ DeviceId = Annotated[str, msgspec.Meta(pattern=DEVICE_PATTERN)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """A count, a time or an identifier: never negative, and small enough for SQLite and eight bytes."""
 
+Words = Annotated[str, msgspec.Meta(max_length=200)]
+"""A short text for people or logs. Whoever prints it makes it harmless first."""
+
 RouteNumber = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 """What a media message carries in four bytes."""
 
@@ -35,7 +38,7 @@ class DeviceRecord(msgspec.Struct, frozen=True, tag="device"):
     auth_key: bytes  # Ed25519, signs logins
     olm_signing_key: bytes  # Ed25519 of the Olm account
     olm_exchange_key: bytes  # Curve25519 of the Olm account
-    kind: str  # "box", later "browser" and others
+    kind: Words  # "box", later "browser" and others
     created_ms: Number
     sequence: Number
     revoked: bool = False

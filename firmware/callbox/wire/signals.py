@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from callbox.wire.records import AccountName, DeviceId, Number, RouteNumber, Row, SignedKey, SignedRecord
+from callbox.wire.records import AccountName, DeviceId, Number, RouteNumber, Row, SignedKey, SignedRecord, Words
 from callbox.wire.told import Told
 
 Class = Literal["mail", "call", "receipt"]
@@ -47,7 +47,7 @@ class AskAuthority(msgspec.Struct, frozen=True, tag="ask-authority"):
 class Enrol(msgspec.Struct, frozen=True, tag="enrol"):
     """Take up an invite: the first device of a new account. The record's `account` must be the invited name."""
 
-    token: str
+    token: Words
     record: SignedRecord
 
 
@@ -59,11 +59,11 @@ class Login(msgspec.Struct, frozen=True, tag="login"):
     nonce: bytes  # 32 bytes of the box
     connection_epoch: Number
     signature: bytes
-    software: str = ""
+    software: Words = ""
 
 
 class JoinLane(msgspec.Struct, frozen=True, tag="join-lane"):
-    """Add this connection to a session as a media lane, by a one-use ticket from its welcome or from an earlier lane."""
+    """Add this connection to a session as a media lane, by a one-use ticket of its welcome or of an earlier lane."""
 
     ticket: bytes
 
@@ -194,7 +194,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """The connection ends here, and this is why. `connection_epoch` is the server's, where that is the reason."""
 
     why: RefusedWhy
-    detail: str = ""
+    detail: Words = ""
     connection_epoch: Number = 0
 
 
