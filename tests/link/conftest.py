@@ -1,4 +1,8 @@
-"""A real TLS server for the tests of real transports: it echoes, and acts on a few words."""
+"""What the tests of the link share.
+
+`Rig`: a session core with time turned by hand and the server's side of the talk. `RealBench`: a real TLS server for
+the tests of real transports: it echoes, and acts on a few words.
+"""
 
 import asyncio
 import datetime
@@ -8,6 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,10 +20,26 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from callbox.link.events import TransportEvent
+from callbox.base.chance import SeededChance
+from callbox.link.events import (
+    LaneOpened,
+    LaneReceived,
+    LinkEffect,
+    SendOnLane,
+    TransportEvent,
+)
+from callbox.link.session import Credentials, Session
 from callbox.link.transports import Transport
 from callbox.link.transports.dialling import Address
 from callbox.link.transports.websocket import WebSocketTransport
+from callbox.wire.codec import decode_client_message, encode_message
+from callbox.wire.signals import (
+    Challenge,
+    ClientMessage,
+    LaneJoined,
+    ServerMessage,
+    Welcome,
+)
 
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
@@ -135,3 +156,74 @@ async def real_bench() -> AsyncIterator[RealBench]:
 @pytest_asyncio.fixture
 async def authority() -> type[Authority]:
     return Authority
+
+
+SERVER_ID = b"s" * 32
+DEVICE = "00112233aabbccdd"
+
+
+class Rig:
+    """A session, what it asked for, and the server's side of the talk."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.now = 100.0
+        self.epoch = 7
+        self.seen: list[LinkEffect] = []
+        credentials = Credentials("kitchen", DEVICE, lambda data: b"signed:" + data[-57:], self.next_epoch)
+        self.session = Session(credentials, SERVER_ID, SeededChance(seed))
+
+    def next_epoch(self) -> int:
+        self.epoch += 1
+        return self.epoch
+
+    def do(self, effects: list[LinkEffect]) -> list[LinkEffect]:
+        self.seen += effects
+        return effects
+
+    def feed(self, event: TransportEvent) -> list[LinkEffect]:
+        return self.do(self.session.handle(event, self.now))
+
+    def server(self, message: ServerMessage, lane: int = 0) -> list[LinkEffect]:
+        return self.feed(LaneReceived(lane, encode_message(message)))
+
+    def challenge(self, lane: int = 0, server_id: bytes = SERVER_ID) -> list[LinkEffect]:
+        return self.server(Challenge(server_id, b"n" * 32), lane)
+
+    def up(self, tickets: int = 6) -> list[LinkEffect]:
+        """Start and log in."""
+        self.do(self.session.start(self.now))
+        return self.log_in(tickets)
+
+    def log_in(self, tickets: int = 6) -> list[LinkEffect]:
+        self.feed(LaneOpened(0))
+        self.challenge()
+        return self.server(self.welcome(tickets))
+
+    def lane_up(self, lane: int, ticket: bytes = b"") -> list[LinkEffect]:
+        self.feed(LaneOpened(lane))
+        self.challenge(lane)
+        return self.server(LaneJoined(lane, ticket), lane)
+
+    def run_until(self, limit: float, react: Callable[[LinkEffect], None] = lambda _: None) -> list[LinkEffect]:
+        """Jump from deadline to deadline."""
+        start = len(self.seen)
+        while (deadline := self.session.deadline) is not None and deadline <= limit:
+            self.now = max(self.now, deadline)
+            for effect in self.do(self.session.tick(self.now)):
+                react(effect)
+        self.now = limit
+        return self.seen[start:]
+
+    @staticmethod
+    def welcome(tickets: int = 6) -> Welcome:
+        return Welcome(b"session", tuple(b"ticket%d" % number for number in range(tickets)), 0, 50, True)
+
+    @staticmethod
+    def said(effects: list[LinkEffect], lane: int = 0) -> list[ClientMessage]:
+        """Return what was sent on `lane`."""
+        return [decode_client_message(one.data) for one in effects if isinstance(one, SendOnLane) and one.lane == lane]
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()

@@ -220,6 +220,17 @@ async def test_a_clogged_control_lane_ends_rather_than_lose_a_message(bench: Ben
     assert bench.transport.queued_bytes(0) == 0
 
 
+async def test_all_that_is_reported_says_of_which_opening_it_is(bench: Bench) -> None:
+    bench.transport.open(0, 41)
+    await bench.until(lambda: bool(bench.seen))
+    bench.transport.send(0, b"echo")
+    bench.transport.ping(0)
+    await bench.until(lambda: len(bench.seen) == 3)
+    bench.transport.send(0, b"close!")
+    await bench.until(lambda: len(bench.seen) == 4)
+    assert [event.opening for event in bench.seen] == [41] * 4
+
+
 async def test_shutdown_closes_all_lanes_in_silence(bench: Bench) -> None:
     await opened(bench, 0)
     await opened(bench, 1)

@@ -4,7 +4,7 @@ transport --TransportEvent--> Session --LinkEffect--> transport (OpenLane, SendO
                                       --LinkEffect--> the box   (SessionUp, Replied, Incoming, LaneUp, ...)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from callbox.wire.signals import Accepted, Denied, Devices, RouteOpened, ServerMessage, Welcome
@@ -19,6 +19,12 @@ or what listens does not take us."""
 Reply: TypeAlias = Accepted | Denied | Devices | RouteOpened
 
 
+Opening: TypeAlias = int
+"""Which opening of a lane is meant. Between a transport and the session may lie a queue: what it still holds of an
+earlier opening must not be taken for news of the present one. 0: not said. It says nothing about what happened, so it
+does not count when events are compared."""
+
+
 # --- up from a transport ----------------------------------------------------------------------------------------
 
 
@@ -27,12 +33,14 @@ class LaneOpened:
     """TLS and the WebSocket handshake are done."""
 
     lane: int
+    opening: Opening = field(default=0, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class LaneReceived:
     lane: int
     data: bytes
+    opening: Opening = field(default=0, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class LanePonged:
     """The other end's WebSocket answered a ping."""
 
     lane: int
+    opening: Opening = field(default=0, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ class LaneClosed:
     lane: int
     why: str
     kind: ClosedKind = "network"
+    opening: Opening = field(default=0, compare=False, kw_only=True)
 
 
 TransportEvent: TypeAlias = LaneOpened | LaneReceived | LanePonged | LaneClosed
@@ -60,6 +70,7 @@ TransportEvent: TypeAlias = LaneOpened | LaneReceived | LanePonged | LaneClosed
 @dataclass(frozen=True, slots=True)
 class OpenLane:
     lane: int
+    opening: Opening = field(default=0, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

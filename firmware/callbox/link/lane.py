@@ -4,7 +4,7 @@ transport events, time --> LaneMachine --> OpenLane, SendOnLane, PingLane, Close
                                        --> LaneAdmitted, LaneHeard, MediaReceived, LaneFailed  (to the session)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ from callbox.link.events import (
     LanePonged,
     LaneReceived,
     MediaReceived,
+    Opening,
     OpenLane,
     PingLane,
     SendOnLane,
@@ -67,10 +68,12 @@ Prove: TypeAlias = Callable[[Challenge], ClientMessage | Refusal]
 class LaneMachine:
     """Keeps one lane up for as long as it is wanted."""
 
-    def __init__(self, lane: int, prove: Prove, timing: Timing, chance: Chance) -> None:
+    def __init__(self, lane: int, prove: Prove, timing: Timing, chance: Chance, openings: Iterator[Opening]) -> None:
         self.lane = lane
         self.state = State.STOPPED
         self._prove = prove
+        self._openings = openings
+        self._opening: Opening = 0
         self._timing = timing
         self._backoff = Backoff(timing, chance)
         self._in_call = False
@@ -131,6 +134,8 @@ class LaneMachine:
 
     def handle(self, event: TransportEvent, now: Instant) -> list[Outcome]:
         """Take what the transport reports of this lane. In an unconnected state only opening can go on or fail."""
+        if event.opening not in (0, self._opening):
+            return []
         match event:
             case LaneOpened() if self.state is State.OPENING:
                 self._move(Cause.OPENED)
@@ -191,7 +196,8 @@ class LaneMachine:
 
     def _dial(self, now: Instant) -> list[Outcome]:
         self._due = now + self._backoff.connect_timeout_s(self._in_call)
-        return [OpenLane(self.lane)]
+        self._opening = next(self._openings)
+        return [OpenLane(self.lane, opening=self._opening)]
 
     def _move(self, cause: Cause) -> None:
         self.state = TABLE[self.state].get(cause, self.state)

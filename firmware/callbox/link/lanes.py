@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from callbox.base.chance import Chance
 from callbox.base.time import Instant, earliest
-from callbox.link.events import LaneDown, LaneUp, LinkEffect, TransportEvent
+from callbox.link.events import LaneDown, LaneUp, LinkEffect, Opening, TransportEvent
 from callbox.link.lane import LaneAdmitted, LaneFailed, LaneHeard, LaneMachine, Outcome
 from callbox.link.refusals import OTHER_SERVER, Refusal
 from callbox.link.timing import Timing
@@ -21,7 +21,8 @@ MAX_LANES = 6
 class LaneSet:
     """Lanes 1, 2, ... of the session. Empty of machines and tickets while there is no session."""
 
-    def __init__(self, server_id: bytes, timing: Timing, chance: Chance) -> None:
+    def __init__(self, server_id: bytes, timing: Timing, chance: Chance, openings: Iterator[Opening]) -> None:
+        self._openings = openings
         self._server_id = server_id
         self._timing = timing
         self._chance = chance
@@ -94,7 +95,7 @@ class LaneSet:
         effects: list[LinkEffect] = []
         for number in range(1, self._wanted + 1):
             if self._session_up and number not in self._lanes and self._unproven() < len(self._tickets):
-                lane = LaneMachine(number, self._prove, self._timing, self._chance)
+                lane = LaneMachine(number, self._prove, self._timing, self._chance, self._openings)
                 self._lanes[number] = lane
                 lane.set_in_call(self._in_call, now)
                 effects += self._translate(lane.start(now), now)

@@ -10,6 +10,7 @@ box then submits again in the next session, and the server takes the same letter
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 from callbox.base.chance import Chance
 from callbox.base.time import Instant, earliest
@@ -79,8 +80,9 @@ class Session:
         self._server_id = server_id
         self._chance = chance
         self._timing = timing
-        self._control = LaneMachine(CONTROL_LANE, self._prove, timing, chance)
-        self._lanes = LaneSet(server_id, timing, chance)
+        openings = count(1)
+        self._control = LaneMachine(CONTROL_LANE, self._prove, timing, chance, openings)
+        self._lanes = LaneSet(server_id, timing, chance, openings)
         self._next_request = 1
         self._unanswered: dict[int, Instant] = {}
         self._received_at: Instant = 0.0

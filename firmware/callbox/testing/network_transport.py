@@ -13,6 +13,7 @@ from callbox.link.events import (
     LaneOpened,
     LanePonged,
     LaneReceived,
+    Opening,
     TransportEvent,
 )
 from callbox.link.transports import Events
@@ -35,9 +36,9 @@ class SimulatedTransport:
         self._events = events
         self._lanes: dict[int, End] = {}
 
-    def open(self, lane: int) -> None:
+    def open(self, lane: int, opening: Opening = 0) -> None:
         self.close(lane)
-        self._lanes[lane] = self._network.connect(self._place, lambda event: self._hear(lane, event))
+        self._lanes[lane] = self._network.connect(self._place, lambda event: self._hear(lane, opening, event))
 
     def send(self, lane: int, data: bytes) -> bool:
         end = self._lanes.get(lane)
@@ -69,21 +70,22 @@ class SimulatedTransport:
 
     def _overflow(self, lane: int, end: End) -> None:
         if self._lanes.get(lane) is end:
+            hear = end.hear
             end.close()
-            self._hear(lane, PipeClosed("The network takes nothing more."))
+            hear(PipeClosed("The network takes nothing more."))
 
-    def _hear(self, lane: int, event: PipeEvent) -> None:
+    def _hear(self, lane: int, opening: Opening, event: PipeEvent) -> None:
         told: TransportEvent
         match event:
             case PipeOpened():
-                told = LaneOpened(lane)
+                told = LaneOpened(lane, opening=opening)
             case PipeReceived(data=data):
-                told = LaneReceived(lane, data)
+                told = LaneReceived(lane, data, opening=opening)
             case PipePonged():
-                told = LanePonged(lane)
+                told = LanePonged(lane, opening=opening)
             case PipeClosed(why=why, kind=kind):
                 del self._lanes[lane]
-                told = LaneClosed(lane, why, kind)
+                told = LaneClosed(lane, why, kind, opening=opening)
         self._events(told)
 
 

@@ -7,7 +7,7 @@ real members share: addresses, TLS and errors in a person's words. One contract 
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from callbox.link.events import CloseLane, LaneEffect, OpenLane, PingLane, SendOnLane, TransportEvent
+from callbox.link.events import CloseLane, LaneEffect, Opening, OpenLane, PingLane, SendOnLane, TransportEvent
 
 Events: TypeAlias = Callable[[TransportEvent], None]
 """Where a transport reports. Called on the loop's own turn, never from inside `open`, `send`, `ping` or `close`."""
@@ -16,8 +16,11 @@ Events: TypeAlias = Callable[[TransportEvent], None]
 class Transport(Protocol):
     """Opens numbered lanes to one server. No method blocks or raises for what the network does."""
 
-    def open(self, lane: int) -> None:
-        """Begin to connect; LaneOpened or LaneClosed follows. A lane of that number that is open is closed first."""
+    def open(self, lane: int, opening: Opening = 0) -> None:
+        """Begin to connect; LaneOpened or LaneClosed follows. A lane of that number that is open is closed first.
+
+        All that is reported of this lane carries `opening`.
+        """
         ...
 
     def send(self, lane: int, data: bytes) -> bool:
@@ -47,8 +50,8 @@ class Transport(Protocol):
 def perform(transport: Transport, effect: LaneEffect) -> None:
     """Do what the core wants done with a lane."""
     match effect:
-        case OpenLane(lane=lane):
-            transport.open(lane)
+        case OpenLane(lane=lane, opening=opening):
+            transport.open(lane, opening)
         case SendOnLane(lane=lane, data=data):
             transport.send(lane, data)
         case PingLane(lane=lane):

@@ -25,6 +25,7 @@ from callbox.link.events import (
     LaneOpened,
     LanePonged,
     LaneReceived,
+    Opening,
     TransportEvent,
 )
 from callbox.link.joining import Joined, JoinEffect, Joining, Trust
@@ -54,9 +55,9 @@ class WebSocketTransport:
         self._clock_trusted = clock_trusted
         self._lanes: dict[int, _Lane] = {}
 
-    def open(self, lane: int) -> None:
+    def open(self, lane: int, opening: Opening = 0) -> None:
         self.close(lane)
-        self._lanes[lane] = _Lane(lane, self.server, self._report)
+        self._lanes[lane] = _Lane(lane, opening, self.server, self._report)
         self._lanes[lane].dial(self.authority, self._clock_trusted())
 
     def send(self, lane: int, data: bytes) -> bool:
@@ -123,8 +124,11 @@ async def join(joining: Joining, server: Address, clock_trusted: bool = True) ->
 class _Lane(asyncio.Protocol):
     """One WebSocket connection: dialled by a task, then driven by the loop's callbacks alone."""
 
-    def __init__(self, number: int, server: Address, report: "Callable[[_Lane, TransportEvent], None]") -> None:
+    def __init__(
+        self, number: int, opening: Opening, server: Address, report: "Callable[[_Lane, TransportEvent], None]"
+    ) -> None:
         self.number = number
+        self._opening = opening
         self._server = server
         self._report = report
         self._loop = asyncio.get_running_loop()
@@ -219,7 +223,7 @@ class _Lane(asyncio.Protocol):
         self._over = True
         if self._raw is not None:
             self._raw.abort()
-        self._report(self, LaneClosed(self.number, why, kind))
+        self._report(self, LaneClosed(self.number, why, kind, opening=self._opening))
 
     # --- called by asyncio --------------------------------------------------------------------------------------
 
@@ -259,7 +263,7 @@ class _Lane(asyncio.Protocol):
 
     def _answered(self) -> None:
         if self._websocket.handshake_exc is None:
-            self._report(self, LaneOpened(self.number))
+            self._report(self, LaneOpened(self.number, opening=self._opening))
 
     def _refused(self, error: Exception) -> None:
         if isinstance(error, InvalidStatus) and error.response.status_code in (429, 503):
@@ -271,9 +275,9 @@ class _Lane(asyncio.Protocol):
         if self._over:
             return
         if frame.opcode is Opcode.PONG:
-            self._report(self, LanePonged(self.number))
+            self._report(self, LanePonged(self.number, opening=self._opening))
         elif frame.opcode in (Opcode.BINARY, Opcode.TEXT, Opcode.CONT):
             self._fragments.append(bytes(frame.data))
             if frame.fin:
                 data, self._fragments = b"".join(self._fragments), []
-                self._report(self, LaneReceived(self.number, data))
+                self._report(self, LaneReceived(self.number, data, opening=self._opening))

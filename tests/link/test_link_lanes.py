@@ -1,0 +1,112 @@
+"""Media lanes of a session: joined by ticket, gone with the session, back with the next."""
+
+from typing import TYPE_CHECKING
+
+from callbox.link.events import (
+    CloseLane,
+    LaneClosed,
+    LaneDown,
+    LaneOpened,
+    LanePonged,
+    LaneReceived,
+    LaneUp,
+    LinkEffect,
+    MediaReceived,
+    OpenLane,
+    PingLane,
+)
+from callbox.wire.media import pack_media
+from callbox.wire.signals import (
+    ClientMessage,
+    JoinLane,
+    LaneJoined,
+    Refused,
+)
+
+if TYPE_CHECKING:
+    from link.conftest import Rig
+
+
+def test_a_media_lane_joins_by_ticket_once_the_session_is_up(rig: "Rig") -> None:
+    assert rig.do(rig.session.want_lanes(1, rig.now)) == []
+    assert rig.up()[-1] == OpenLane(1)
+    rig.feed(LaneOpened(1))
+    assert rig.said(rig.challenge(1), 1) == [JoinLane(b"ticket0")]
+    assert (rig.session.lanes, rig.session.media_lanes) == ((), (0,))
+    assert rig.server(LaneJoined(1), 1) == [LaneUp(1)]
+    assert (rig.session.lanes, rig.session.media_lanes) == ((1,), (1,))
+
+
+def test_media_goes_up_undecoded_and_only_from_lanes_that_are_up(rig: "Rig") -> None:
+    rig.do(rig.session.want_lanes(1, rig.now))
+    rig.up()
+    message = pack_media(3, [b"sealed"])
+    assert rig.feed(LaneReceived(1, message)) == []
+    rig.lane_up(1)
+    assert rig.feed(LaneReceived(1, message)) == [MediaReceived(1, message)]
+    assert rig.feed(LaneReceived(0, message)) == [MediaReceived(0, message)]
+
+
+def test_a_lost_lane_comes_back_without_touching_the_session(rig: "Rig") -> None:
+    rig.do(rig.session.want_lanes(1, rig.now))
+    rig.up()
+    rig.lane_up(1)
+    assert rig.feed(LaneClosed(1, "gone")) == [LaneDown(1)]
+    assert OpenLane(1) in rig.run_until(rig.now + 0.3)
+    rig.feed(LaneOpened(1))
+    assert rig.said(rig.challenge(1), 1) == [JoinLane(b"ticket1")]
+    assert rig.session.up
+
+
+def test_a_silent_lane_is_noticed_like_the_session_itself(rig: "Rig") -> None:
+    rig.do(rig.session.want_lanes(1, rig.now))
+    rig.up()
+    rig.lane_up(1)
+    rig.do(rig.session.in_call(True, rig.now))
+
+    def pong(effect: LinkEffect) -> None:
+        if effect == PingLane(0):
+            rig.feed(LanePonged(0))
+
+    assert LaneDown(1) in rig.run_until(rig.now + 1.51, pong)
+    assert rig.session.up
+
+
+def test_lanes_die_with_the_session_and_return_with_new_tickets(rig: "Rig") -> None:
+    rig.do(rig.session.want_lanes(2, rig.now))
+    rig.up()
+    rig.lane_up(1)
+    effects = rig.feed(LaneClosed(0, "gone"))
+    assert {LaneDown(1), CloseLane(1), CloseLane(2)} <= set(effects)
+    assert LaneDown(2) not in effects
+    rig.run_until(rig.now + 0.3)
+    effects = rig.log_in()
+    assert effects[1:] == [OpenLane(1), OpenLane(2)]
+
+
+def test_a_used_ticket_is_never_sent_again_and_lanes_end_with_the_tickets(rig: "Rig") -> None:
+    rig.do(rig.session.want_lanes(1, rig.now))
+    rig.up(tickets=2)
+    sent: list[ClientMessage] = []
+    for _ in range(4):
+        rig.feed(LaneOpened(1))
+        sent += rig.said(rig.challenge(1), 1)
+        rig.server(Refused("bad-ticket"), 1)
+        rig.run_until(rig.now + 10)
+    assert sent == [JoinLane(b"ticket0"), JoinLane(b"ticket1")]
+    assert rig.session.up
+
+
+def test_each_lane_that_joins_brings_the_next_ticket(rig: "Rig") -> None:
+    """Calls come and go for months in one session."""
+    rig.up(tickets=1)
+    for number in range(50):
+        assert rig.do(rig.session.want_lanes(1, rig.now)) == [OpenLane(1)]
+        rig.lane_up(1, ticket=b"next%d" % number)
+        assert rig.do(rig.session.want_lanes(0, rig.now)) == [LaneDown(1), CloseLane(1)]
+
+
+def test_no_more_lanes_than_the_server_takes(rig: "Rig") -> None:
+    rig.do(rig.session.want_lanes(50, rig.now))
+    rig.up(tickets=50)
+    assert len([effect for effect in rig.seen if isinstance(effect, OpenLane)]) == 1 + 6
