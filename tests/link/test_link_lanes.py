@@ -14,6 +14,7 @@ from callbox.link.events import (
     MediaReceived,
     OpenLane,
     PingLane,
+    SessionUp,
 )
 from callbox.wire.media import pack_media
 from callbox.wire.signals import (
@@ -110,3 +111,20 @@ def test_no_more_lanes_than_the_server_takes(rig: "Rig") -> None:
     rig.do(rig.session.want_lanes(50, rig.now))
     rig.up(tickets=50)
     assert len([effect for effect in rig.seen if isinstance(effect, OpenLane)]) == 1 + 6
+
+
+def test_a_ticket_is_shown_to_no_other_server(rig: "Rig") -> None:
+    rig.do(rig.session.want_lanes(1, rig.now))
+    rig.up()
+    rig.feed(LaneOpened(1))
+    assert rig.said(rig.challenge(1, server_id=b"x" * 32), 1) == []
+    assert rig.session.up
+
+
+def test_tickets_of_an_ended_session_are_forgotten(rig: "Rig") -> None:
+    rig.do(rig.session.want_lanes(1, rig.now))
+    rig.up(tickets=3)
+    rig.feed(LaneClosed(0, "gone"))
+    rig.run_until(rig.now + 0.3)
+    rig.log_in(tickets=0)
+    assert rig.seen[-1] == SessionUp(rig.welcome(0))

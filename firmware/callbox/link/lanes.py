@@ -42,7 +42,6 @@ class LaneSet:
 
     def session_up(self, tickets: Sequence[bytes], now: Instant) -> list[LinkEffect]:
         self._session_up = True
-        self._tickets.clear()
         self._tickets.extend(tickets)
         return self._open_wanted(now)
 

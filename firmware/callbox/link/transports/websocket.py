@@ -80,12 +80,10 @@ class WebSocketTransport:
         for lane in list(self._lanes):
             self.close(lane)
 
-    def _report(self, reporter: "_Lane", event: TransportEvent) -> None:
-        """Pass on what a lane reports, unless it was closed or opened anew meanwhile."""
-        if self._lanes.get(reporter.number) is not reporter:
-            return
+    def _report(self, event: TransportEvent) -> None:
+        """Pass on what a lane reports; one that was closed reports nothing any more."""
         if isinstance(event, LaneClosed):
-            del self._lanes[reporter.number]
+            del self._lanes[event.lane]
         self._events(event)
 
 
@@ -124,9 +122,7 @@ async def join(joining: Joining, server: Address, clock_trusted: bool = True) ->
 class _Lane(asyncio.Protocol):
     """One WebSocket connection: dialled by a task, then driven by the loop's callbacks alone."""
 
-    def __init__(
-        self, number: int, opening: Opening, server: Address, report: "Callable[[_Lane, TransportEvent], None]"
-    ) -> None:
+    def __init__(self, number: int, opening: Opening, server: Address, report: Events) -> None:
         self.number = number
         self._opening = opening
         self._server = server
@@ -223,7 +219,7 @@ class _Lane(asyncio.Protocol):
         self._over = True
         if self._raw is not None:
             self._raw.abort()
-        self._report(self, LaneClosed(self.number, why, kind, opening=self._opening))
+        self._report(LaneClosed(self.number, why, kind, opening=self._opening))
 
     # --- called by asyncio --------------------------------------------------------------------------------------
 
@@ -263,7 +259,7 @@ class _Lane(asyncio.Protocol):
 
     def _answered(self) -> None:
         if self._websocket.handshake_exc is None:
-            self._report(self, LaneOpened(self.number, opening=self._opening))
+            self._report(LaneOpened(self.number, opening=self._opening))
 
     def _refused(self, error: Exception) -> None:
         if isinstance(error, InvalidStatus) and error.response.status_code in (429, 503):
@@ -275,9 +271,9 @@ class _Lane(asyncio.Protocol):
         if self._over:
             return
         if frame.opcode is Opcode.PONG:
-            self._report(self, LanePonged(self.number, opening=self._opening))
+            self._report(LanePonged(self.number, opening=self._opening))
         elif frame.opcode in (Opcode.BINARY, Opcode.TEXT, Opcode.CONT):
             self._fragments.append(bytes(frame.data))
             if frame.fin:
                 data, self._fragments = b"".join(self._fragments), []
-                self._report(self, LaneReceived(self.number, data, opening=self._opening))
+                self._report(LaneReceived(self.number, data, opening=self._opening))
