@@ -127,7 +127,7 @@ class Box:
         """Let everything that is due happen. Each part looks at the time itself."""
         now, core = self.core.now, self.core
         core.emit(*core.link.tick(now))
-        core.ledger.tick(now)
+        core.ledger.tick()
         self.calling.tick()
         self.front.tick()
         self.post.tick()
@@ -195,7 +195,7 @@ class Box:
     def _commit_failed(self, event: happened.CommitFailed) -> None:
         if self.core.ledger.fault is None:
             self.core.warn(f"store: {event.sentence}")
-        self.core.ledger.failed(event.ticket, event.sentence, self.core.now)
+        self.core.ledger.failed(event.ticket, event.sentence)
 
     def _session_up(self, event: link.SessionUp) -> None:
         self.front.status, self._link_problem = "connected", ""
@@ -209,7 +209,8 @@ class Box:
 
     def _session_lost(self, event: link.SessionLost) -> None:
         self.front.status = "connecting"
-        self.core.warn(f"connection to the server lost: {event.why}")
+        if self._leave_at is None:
+            self.core.warn(f"connection to the server lost: {event.why}")
         self.post.session_lost()
         self.calling.feed(call_happened.LinkLost())
 

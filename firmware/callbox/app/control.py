@@ -24,6 +24,7 @@ PRESS_S = 0.15
 SETTLE_S = 0.1
 ANSWER_GUARD_S = 0.5  # a press this soon after the ring began was meant for something else (panel.meaning)
 WATCH_EVERY_S = 0.25
+TOLD_AT_ONCE = ("state", "lights", "muted")
 
 Facts = Mapping[str, Any]
 Check = Callable[[], Facts | None]
@@ -156,12 +157,15 @@ class Control:
         return None
 
     def _tell_watchers(self) -> None:
-        if self._watch_at is None or self._core.now < self._watch_at:
+        """Tell watchers at once when the call or the lights changed, and everything else four times a second."""
+        if self._watch_at is None:
             return
-        self._watch_at = self._core.now + WATCH_EVERY_S
         facts = dict(self._status())
+        due = self._core.now >= self._watch_at
+        if due:
+            self._watch_at = self._core.now + WATCH_EVERY_S
         for ask, before in self._watchers.items():
-            if before != facts:
+            if before != facts and (due or any(before.get(name) != facts[name] for name in TOLD_AT_ONCE)):
                 self._watchers[ask] = facts
                 self._core.emit(do.Answer(ask, facts, done=False))
 

@@ -33,7 +33,7 @@ class Core:
         self.link = session
         self.chance = chance
         self.now: Instant = 0.0
-        self.ledger = Ledger(self.emit)
+        self.ledger = Ledger(self.emit, lambda: self.now)
         self._wall_offset_ms = 0
         self._effects: list[Any] = []
         self._replies: dict[int, Reply] = {}

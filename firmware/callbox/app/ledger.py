@@ -1,9 +1,7 @@
-"""The ledger: durable writes in order, and what may happen only after them.
+"""The ledger: durable writes in order (`conversations.commits`), and what may happen only after them.
 
-One transaction is under way at a time; what comes meanwhile is joined into the next one. A failed transaction is
-tried again, with all that joined it, until the disk takes it: nothing is acknowledged or sent that was not stored,
-and a disk that heals, heals the box. `urgent` continuations (call signals) run even if the write failed, because a
-call must work on a full disk; the write itself stays queued.
+A call must work on a full disk: *urgent* continuations (call signals) run even while writing fails. Their writes stay
+queued with all others until the disk takes them, so nothing is acknowledged or sent as mail that was not stored.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,89 +9,89 @@ from dataclasses import dataclass
 
 from callbox.app.effects import Commit
 from callbox.base.time import Instant
-from callbox.conversations.stores import Write
+from callbox.conversations.commits import Commits
+from callbox.conversations.stores import StoreFault, Write
 
-RETRY_S = 2.0
 MAX_WAITING = 2_000
 
 Then = Callable[[], None]
 
 
 @dataclass(slots=True)
-class _Entry:
-    writes: Sequence[Write]
+class _Continuation:
     then: Then | None
     urgent: bool
+
+    def run(self) -> None:
+        """Run once."""
+        then, self.then = self.then, None
+        if then is not None:
+            then()
 
 
 class Ledger:
     """Pure: hands out Commit effects and runs continuations when they are answered."""
 
-    def __init__(self, emit: Callable[[Commit], None]) -> None:
+    def __init__(self, emit: Callable[[Commit], None], clock: Callable[[], Instant]) -> None:
         self._emit = emit
-        self._waiting: list[_Entry] = []
-        self._under_way: list[_Entry] = []
+        self._clock = clock
+        self._commits: Commits[_Continuation] = Commits()
+        self._waiting: list[_Continuation] = []
         self._ticket = 0
-        self._retry_at: Instant | None = None
-        self.fault: str | None = None
 
     @property
     def deadline(self) -> Instant | None:
-        return self._retry_at
+        return self._commits.deadline
+
+    @property
+    def fault(self) -> str | None:
+        """Why the store does not take writes at present, in a sentence."""
+        return self._commits.fault.what if self._commits.fault else None
 
     @property
     def full(self) -> bool:
         """True when so much waits for a broken disk that nothing new should be taken."""
-        return len(self._waiting) + len(self._under_way) >= MAX_WAITING
+        return self.fault is not None and len(self._waiting) >= MAX_WAITING
 
     @property
     def idle(self) -> bool:
-        return not self._waiting and not self._under_way
+        return not self._waiting
 
     def commit(self, writes: Sequence[Write], then: Then | None = None, urgent: bool = False) -> None:
         """Store `writes`, then call `then`. Without writes, `then` still waits for all that was put before it."""
+        continuation = _Continuation(then, urgent)
         if not writes and self.idle:
-            if then:
-                then()
+            continuation.run()
             return
-        self._waiting.append(_Entry(writes, then, urgent))
-        if self.fault and urgent:
-            self._run_urgent()
+        self._waiting.append(continuation)
+        self._commits.add(writes, [continuation])
+        if urgent and self.fault is not None:
+            continuation.run()
         self._start()
 
     def committed(self, ticket: int) -> None:
         if ticket != self._ticket:
             return
-        done, self._under_way = self._under_way, []
-        self.fault = None
-        for entry in done:
-            if entry.then:
-                entry.then()
+        done = self._commits.written()
+        del self._waiting[: len(done)]
+        for continuation in done:
+            continuation.run()
         self._start()
 
-    def failed(self, ticket: int, sentence: str, now: Instant) -> None:
+    def failed(self, ticket: int, sentence: str) -> None:
         if ticket != self._ticket:
             return
-        self.fault = sentence
-        self._waiting = self._under_way + self._waiting
-        self._under_way = []
-        self._retry_at = now + RETRY_S
-        self._run_urgent()
+        self._commits.failed(StoreFault("device", sentence), self._clock())
+        for continuation in list(self._waiting):
+            if continuation.urgent:
+                continuation.run()
 
-    def tick(self, now: Instant) -> None:
-        if self._retry_at is not None and now >= self._retry_at:
-            self._retry_at = None
-            self._start()
+    def tick(self) -> None:
+        """Try again when it is time."""
+        self._start()
 
     def _start(self) -> None:
-        if self._under_way or not self._waiting or self._retry_at is not None:
-            return
-        self._under_way, self._waiting = self._waiting, []
-        self._ticket += 1
-        self._emit(Commit(self._ticket, [write for entry in self._under_way for write in entry.writes]))
-
-    def _run_urgent(self) -> None:
-        for entry in self._waiting:
-            if entry.urgent and entry.then:
-                then, entry.then = entry.then, None
-                then()
+        writes = self._commits.batch(self._clock())
+        if writes is not None:
+            self._ticket += 1
+            self._emit(Commit(self._ticket, writes))

@@ -5,6 +5,7 @@ should know, it stays until the server knows, ten seconds at most.
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,6 +54,7 @@ def ask_folder(home: Home, what: str, words: Mapping[str, Any], then: str = "") 
 
     `then`: an ask that is answered once the server knows (`synced`, `sent`); its outcome becomes `told`.
     """
+    logging.getLogger("callbox").setLevel(logging.CRITICAL)  # the reply says what matters
     try:
         return asyncio.run(_ask(home, what, words, then))
     finally:

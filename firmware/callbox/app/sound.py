@@ -6,6 +6,7 @@ garbage collector is frozen and off, so that it cannot stop the voice; it collec
 
 import gc
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -60,5 +61,5 @@ class SoundThread:
         if not gc.isenabled() and pause_s > 1:
             gc.enable()
             gc.unfreeze()
-        self._wake.wait(pause_s)
+        self._wake.wait(None if math.isinf(pause_s) else pause_s)
         self._wake.clear()

@@ -2,12 +2,14 @@
 
     engine.outbound --> MediaLanes --> transport          transport --> engine.inbound
 
-The box only says which route it is (AttachRoute) and which lanes are up (LaneUp, LaneDown).
+The box only says which route it is (AttachRoute) and which lanes are up (LaneUp, LaneDown). Until a media lane is up
+the session's own connection carries the voice.
 """
 
 from collections.abc import Callable
 
 from callbox.audio.engine import Engine
+from callbox.audio.facts import NoteUnsent
 from callbox.base.time import Instant
 from callbox.link.events import CONTROL_LANE, LaneReceived, TransportEvent
 from callbox.link.media import MediaLanes
@@ -28,6 +30,7 @@ class Voice:
         self._lanes: MediaLanes | None = None
         self._up: set[int] = set()
         self.malformed = 0
+        self._told_unsent = False
 
     def attach(self, route: int) -> None:
         self._lanes = MediaLanes(route)
@@ -46,13 +49,17 @@ class Voice:
         frames = list(self._engine.outbound.drain())
         if self._lanes is None:
             return
-        queued = {lane: self._transport.queued_bytes(lane) for lane in self._up}
+        queued = {lane: self._transport.queued_bytes(lane) for lane in self._up or {CONTROL_LANE}}
         for lane, message in self._lanes.send(frames, queued, self._clock()):
             self._transport.send(lane, message)
+        unsent = min(queued.values())
+        if unsent or self._told_unsent:
+            self._engine.command(NoteUnsent(unsent))
+            self._told_unsent = unsent > 0
 
     def took(self, event: TransportEvent) -> bool:
         """Take a media message that a lane brought; False for everything else, which is the box's."""
-        if not isinstance(event, LaneReceived) or event.lane == CONTROL_LANE or event.data[:1] != MEDIA_BYTE:
+        if not isinstance(event, LaneReceived) or event.data[:1] != MEDIA_BYTE:
             return False
         try:
             route, frames = unpack_media(event.data)

@@ -3,7 +3,7 @@
 import argparse
 
 from callbox import __version__
-from callbox.app.commands import asks, boards, box
+from callbox.app.commands import asks, boards, box, trying
 from callbox.app.commands.words import Adder
 
 
@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     box.add(adder)
     asks.add(adder)
     boards.add(adder)
+    trying.add(adder)
     _add_server(commands)
     return top
 

@@ -1,0 +1,25 @@
+"""Commands for trying things out without hardware."""
+
+import argparse
+
+from callbox.app.commands.words import Adder, add_json
+from callbox.base.errors import CallboxError
+
+
+def add(adder: Adder) -> None:
+    """Add these commands."""
+    demo = adder.add(
+        "demo", "make a real call between two boxes on this machine, and measure it", _demo, "callbox demo"
+    )
+    demo.add_argument("--out", metavar="DIR", default="demo-out", help="where both WAV files go (default: demo-out)")
+    demo.add_argument("--wav", action="store_true", help="use WAV files even where a virtual sound card can be had")
+    add_json(demo)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    try:
+        from callbox.app.demo import demo
+    except ModuleNotFoundError as error:
+        cure = "Install it: pip install 'callbox[testing]', or use `make demo`."
+        raise CallboxError(f"The demo needs the package {error.name}.", cure) from None
+    return demo(options)
