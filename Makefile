@@ -1,0 +1,56 @@
+# Everything one does with Callbox's sources; `make` alone lists it.
+#   make test PYTHON=python3.12     with another Python, 3.11 to 3.13
+#   make test ARGS="-k mute -x"     arguments for the program behind the target
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench soak fuzz deps clean ready-demo ready-test
+
+VENV ?= .venv
+ARGS ?=
+export PYTHON VENV
+
+bin := $(abspath $(VENV))/bin
+# Programs of the virtual environment come first, for the tests' child processes too.
+with_venv := PATH="$(bin):$$PATH"
+scripts := firmware/install.sh .ci/run $(wildcard hw/*.sh firmware/*/*.sh)
+
+help: ## list what can be done
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: ready-demo ## a server, two boxes and a spoken call between them (ARGS=--json for figures)
+	@$(with_venv) $(bin)/callbox demo $(ARGS)
+
+test: ready-test ## all tests but the long ones
+	@$(with_venv) $(bin)/python -m pytest -m "not soak and not bench" $(ARGS)
+
+check: ready-test ## lint, formatting, types, who may import whom, shell scripts
+	@$(bin)/ruff check firmware tests
+	@$(bin)/ruff format --check firmware tests
+	@$(bin)/mypy
+	@$(bin)/lint-imports
+	@shellcheck $(scripts)
+
+format: ready-test ## put the sources into their usual form
+	@$(bin)/ruff format firmware tests
+	@$(bin)/ruff check --fix firmware tests
+
+bench: ready-test ## measure, and write the table of figures
+	@$(with_venv) $(bin)/python -m callbox.testing.bench $(ARGS)
+
+soak: ready-test ## the long tests: hundreds of crashes at seeded moments
+	@CALLBOX_KILLS=$${CALLBOX_KILLS:-200} $(with_venv) $(bin)/python -m pytest -m soak $(ARGS)
+
+fuzz: ready-test ## a minute of hostile input for every parser
+	@for target in tests/fuzz/fuzz_*.py; do $(bin)/python "$$target" $(or $(ARGS),--seconds 60) || exit 1; done
+
+deps: ready-test ## install what demo and tests need, and nothing more
+
+clean: ## remove everything that these targets made, the virtual environment too
+	@if [ -e "$(VENV)/callbox-base" ]; then rm -rf -- "$(VENV)"; fi
+	@rm -rf -- .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist demo-out firmware/*.egg-info
+	@find firmware tests -name __pycache__ -type d -prune -exec rm -rf -- {} +
+
+ready-demo:
+	@firmware/install.sh demo
+ready-test:
+	@firmware/install.sh test
