@@ -195,10 +195,14 @@ def _pass(desk: Desk, envelope: Envelope) -> None:
 
 
 def _from_before_start(desk: Desk, one: str, other: str) -> bool:
-    """Return whether the two may have been in a call when the server stopped: it forgets rings and routes then."""
-    return desk.just_started and (
-        at_least(desk.rows.of(one, other), "knock") or at_least(desk.rows.of(other, one), "knock")
-    )
+    """Return whether the two may have been in a call when the server stopped: it forgets rings and routes then.
+
+    A blocked row counts as one that allows, for the one who is blocked must not notice; nothing passes all the same.
+    """
+    if not desk.just_started:
+        return False
+    rows = (desk.rows.of(one, other), desk.rows.of(other, one))
+    return any(row == "blocked" or at_least(row, "knock") for row in rows)
 
 
 # --- routes ---------------------------------------------------------------------------------------------------

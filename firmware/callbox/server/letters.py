@@ -142,7 +142,9 @@ def deliver(desk: Desk, device: str) -> None:
         if letters is None:
             desk.close(session.connection, "the store failed")  # it comes again, and so does its mail
             return
-        if _hand_over(desk, session, letters) and len(letters) < limit:
+        if not _hand_over(desk, session, letters):
+            return  # the next acknowledgement goes on
+        if len(letters) < limit:
             delivery.cursor = max(delivery.cursor, newest)
         deliver(desk, device)
 
