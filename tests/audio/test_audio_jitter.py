@@ -251,6 +251,15 @@ def test_stall_does_not_raise_the_target() -> None:
     assert estimate.target == calm
 
 
+def test_backlog_at_the_start_does_not_raise_the_target() -> None:
+    estimate = Estimate()
+    for k in range(8):
+        estimate.arrived(k * 960, 8 * 960)  # eight packets were waiting when the first was taken
+    for k in range(8, 60):
+        estimate.arrived(k * 960, k * 960)
+    assert estimate.target <= 20 * MS
+
+
 def test_route_that_stays_slower_becomes_the_new_base() -> None:
     estimate = Estimate()
     for k in range(100):

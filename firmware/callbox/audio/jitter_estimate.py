@@ -12,7 +12,7 @@ from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ
 
 WINDOW_SAMPLES = 8 * RATE_HZ  # what is older is forgotten
 MOST_ARRIVALS = 800
-QUANTILE = 0.97
+QUANTILE = 0.99
 FLOOR_SAMPLES = CYCLE_SAMPLES  # one cycle, so that a packet arriving at the edge of a pull is not late
 START_SAMPLES = FLOOR_SAMPLES  # before enough is known: on a clean link nothing then has to be taken back
 CEILING_SAMPLES = 400 * RATE_HZ // 1000
@@ -42,6 +42,9 @@ class Estimate:
         self._least_lateness = lateness if least is None else min(least, lateness)
         if self._stalling(lateness, local):
             return
+        if transit < self.base - CYCLE_SAMPLES:
+            # The path became faster, or what came so far was a backlog: lateness over the old base means nothing.
+            self._arrivals.clear()
         self._arrivals.append((local, transit))
         self.base = min(self.base, transit)
         self._since_update += 1

@@ -119,6 +119,8 @@ class PortAudioDevice:
         self._capacity = speaker.stream.get_write_available()
         self._dropped: Samples | None = None
         self._closed = False
+        self.dropped_cycles = 0  # the speaker's buffer was full
+        self.dry_cycles = 0  # it was empty: a gap was heard
         self.rate_hz = microphone.rate_hz
         self.latency_ms = 1000 * (microphone.stream.get_input_latency() + speaker.stream.get_output_latency())
 
@@ -150,10 +152,12 @@ class PortAudioDevice:
             room = stream.get_write_available()
             if room < frames or self._capacity - room >= _MOST_QUEUED_CYCLES * frames:
                 self._dropped = samples
+                self.dropped_cycles += 1
                 return
             if self._dropped is not None:
                 samples, self._dropped = fade(self._dropped, samples), None
             if room >= self._capacity:  # it ran dry: one cycle of silence ahead, or it will again
+                self.dry_cycles += 1
                 stream.write(bytes(2 * frames * self._speaker.channels))
             stream.write(self._raw(samples), exception_on_underflow=False)
         except OSError as error:
