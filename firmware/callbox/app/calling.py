@@ -45,7 +45,6 @@ from callbox.wire.signals import (
     RouteOpened,
     ServerMessage,
 )
-from callbox.wire.told import Told
 
 DIAL_MARGIN_S = 2.0  # the callee's word comes first
 # Direction and key id of what each side sends (PROTOCOL.md, media frames).
@@ -139,9 +138,13 @@ class Calling:
         try:
             while self._events:
                 for effect in self.machine.handle(self._events.popleft(), self._core.now):
-                    self._perform[type(effect)](effect)
+                    self.carry_out(effect)
         finally:
             self._feeding = False
+
+    def carry_out(self, effect: want.Effect) -> None:
+        """Do one thing that the machine asks for."""
+        self._perform[type(effect)](effect)
 
     @property
     def deadline(self) -> Instant | None:
@@ -150,7 +153,7 @@ class Calling:
     def tick(self) -> None:
         self.handshakes.tick()
         for effect in self.machine.tick(self._core.now):
-            self._perform[type(effect)](effect)
+            self.carry_out(effect)
 
     def dial(self, contact: str, knock: bool = False) -> bytes:
         """Call a contact; returns the new call's id."""
@@ -235,19 +238,22 @@ class Calling:
 
     def _send_offer(self, effect: want.SendOffer) -> None:
         call_id, core = effect.call_id, self._core
+        offered_to = 0
 
         def answered(message: ServerMessage | None) -> None:
             if isinstance(message, Accepted):
-                self.feed(happened.OfferAccepted(call_id))
+                self.feed(happened.OfferAccepted(call_id, offered_to))
             elif isinstance(message, Denied):
-                self.feed(happened.OfferDenied(call_id, message.why, message.told or Told.UNAVAILABLE))
+                self.feed(happened.OfferDenied(call_id, message.why, message.told))
 
         def reached(records: list[DeviceRecord]) -> None:
+            nonlocal offered_to
             current = self.machine.current
             if current is None or current.call_id != call_id:
                 return  # given up meanwhile
             if effect.device is not None:
                 records = [record for record in records if record.device == effect.device]
+            offered_to = len(records)
             letters = tuple(self.handshakes.offer(call_id, records, effect.resume, effect.knock))
             ring = lambda number: Ring(number, call_id, effect.contact, letters, effect.knock, effect.resume)  # noqa: E731
             core.commit([], then=lambda: core.request(ring, answered), urgent=True)
@@ -267,11 +273,11 @@ class Calling:
         record = self._directory.record(effect.contact, effect.device)
         proven = record and self.handshakes.acknowledge(effect.call_id, record)
         if proven:
-            self._prepare(effect.call_id, proven)
+            self._adopt(effect.call_id, proven)
 
     def _send_taken(self, effect: want.SendTaken) -> None:
         for record in self.handshakes.offered(effect.call_id):
-            if record.device != effect.except_device:
+            if record.device != effect.except_device and effect.to_device in (None, record.device):
                 self.handshakes.send(record, CallTaken(effect.call_id, effect.by))
 
     def _send_end(self, effect: want.SendEnd) -> None:
@@ -294,8 +300,13 @@ class Calling:
         core.emit(*core.link.want_lanes(0, core.now))
         core.emit(*core.link.in_call(False, core.now))
 
-    def _prepare(self, call_id: bytes, proven: Proven) -> None:
-        """Make the media keys of a proven handshake ready; a call taken up again gets fresh ones."""
+    def _adopt(self, call_id: bytes, proven: Proven) -> None:
+        """Make the media keys of a proven handshake ready; a call taken up again gets fresh ones.
+
+        The same keys are never made ready twice: their frame counter would begin anew, and a nonce be used twice.
+        """
+        if self.media is not None and self.media.proven.keys == proven.keys:
+            return
         if self.media is not None and self.media.flowing:
             self._core.emit(audio.StopMedia())
         self.code = proven.keys.code
@@ -307,11 +318,9 @@ class Calling:
         )
 
     def _start_media(self, effect: want.StartMedia) -> None:
-        if self.media is None or self.media.call_id != effect.call_id:
-            proven = self.handshakes.proven(effect.call_id)
-            if proven is None:
-                return
-            self._prepare(effect.call_id, proven)
+        proven = self.handshakes.proven(effect.call_id)
+        if proven is not None:
+            self._adopt(effect.call_id, proven)
         self._open_route()
 
     def _open_route(self) -> None:

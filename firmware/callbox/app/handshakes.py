@@ -125,8 +125,8 @@ class Handshakes:
             self._acks[body.call_id, record.device] = ack
 
     def acknowledge(self, call_id: bytes, record: DeviceRecord) -> Proven | None:
-        """Send the ack that makes this device the winner."""
-        ack = self._acks.pop((call_id, record.device), None)
+        """Send the ack that makes this device the winner, or the same one again."""
+        ack = self._acks.get((call_id, record.device))
         if ack is None:
             return None
         self.send(record, ack)

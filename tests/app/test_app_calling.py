@@ -1,0 +1,20 @@
+"""The calling desk: what must hold of keys and letters, whatever the call machine asks for."""
+
+from callbox.calls.effects import SendAck
+from callbox.testing.world import World
+
+
+def test_a_repeated_ack_never_starts_the_frame_counter_anew(world: World) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    world.call(kitchen, workshop)
+    world.run(1.0)
+    media = kitchen.box.calling.media
+    assert media is not None
+    sealer, counter = media.sealer, media.sealer.counter
+    again = SendAck(media.call_id, media.proven.record.device, "workshop")
+    kitchen.box.calling.carry_out(again)
+    world.run(0.5)
+    assert kitchen.box.calling.media is not None
+    assert kitchen.box.calling.media.sealer is sealer
+    assert sealer.counter > counter
+    assert workshop.hears(kitchen)
