@@ -130,14 +130,15 @@ class Calling:
     # --- events in --------------------------------------------------------------------------------------------
 
     def feed(self, event: Any) -> None:
-        """Give the machine one event; what its effects cause at once is handled after it, in order."""
+        """Give the machine one event (None: only the time); what its effects cause is handled after it, in order."""
         self._events.append(event)
         if self._feeding:
             return
         self._feeding = True
         try:
             while self._events:
-                for effect in self.machine.handle(self._events.popleft(), self._core.now):
+                event, now = self._events.popleft(), self._core.now
+                for effect in self.machine.tick(now) if event is None else self.machine.handle(event, now):
                     self.carry_out(effect)
         finally:
             self._feeding = False
@@ -152,8 +153,7 @@ class Calling:
 
     def tick(self) -> None:
         self.handshakes.tick()
-        for effect in self.machine.tick(self._core.now):
-            self.carry_out(effect)
+        self.feed(None)
 
     def dial(self, contact: str, knock: bool = False) -> bytes:
         """Call a contact; returns the new call's id."""
