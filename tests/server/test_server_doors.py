@@ -342,7 +342,7 @@ _BYTES = st.one_of(
 def test_malformed_input_closes_its_connection_with_one_error_and_no_other(data: bytes, state: str) -> None:
     room = Room(KITCHEN, WORKSHOP)
     workshop, session = room.login(WORKSHOP), room.login(KITCHEN)
-    peer = {"unproven": room.connect, "session": lambda: session, "lane": lambda: room.lane(session)}[state]()
+    peer = session if state == "session" else room.connect() if state == "unproven" else room.lane(session)
     room.give(Received(peer.number, data))
     if peer.closed:
         assert refused(peer) == "malformed"

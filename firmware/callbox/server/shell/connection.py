@@ -12,10 +12,10 @@ import asyncio
 import logging
 import socket
 import ssl
+import struct
 from collections import deque
 from typing import Protocol
 
-from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._fragments: list[bytes] = []
         self._writable = True
         self._closing = False
+        self._finished = False
         self._transport: asyncio.Transport | None = None
 
     # --- asyncio calls these ---
@@ -89,6 +90,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self._hub.now()
+        if self._finished:
+            return  # read on only so that what we said last is not destroyed by a reset
         try:
             plain, ended = self._tls.receive(data)
         except ssl.SSLError:  # a port scan, plain HTTP, an older TLS
@@ -161,15 +164,17 @@ class Connection(asyncio.Protocol):
         self.pump()
 
     def abort(self) -> None:
-        """Drop the connection now."""
+        """Drop the connection now, and what the kernel still holds for it: a peer that reads nothing never takes it."""
         self._closing = True
         if self._transport is not None:
+            opened = self._transport.get_extra_info("socket")
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
     def pump(self) -> None:
         """Send what waits, media first, for as long as the socket takes it."""
         now = self._hub.now()
-        while self._writable and self._transport is not None and self._websocket.state is State.OPEN:
+        while self._writable and not self._finished and self._websocket.state is State.OPEN:
             data = None if self._closing else self.media.take(now)
             if data is None:
                 if not self._control:
@@ -216,7 +221,7 @@ class Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         """Move what the WebSocket says through TLS to the socket; it may say that the connection is over."""
-        if self._transport is None:
+        if self._transport is None or self._finished:
             return
         over = False
         for data in self._websocket.data_to_send():
@@ -232,15 +237,14 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         """Say goodbye and half-close: what is on its way to the peer still arrives, where a reset would destroy it."""
-        if self._transport is None or self._transport.is_closing():
+        if self._finished or self._transport is None or self._transport.is_closing():
             return
-        self._closing = True
+        self._closing = self._finished = True
         try:
             self._tls.end()
             self._transport.write(self._tls.to_network())
-            if self._transport.can_write_eof():
-                self._transport.write_eof()
-        except (ssl.SSLError, InvalidState, OSError):
+            self._transport.write_eof()
+        except (ssl.SSLError, OSError):
             self.abort()
             return
         asyncio.get_running_loop().call_later(LINGER_S, self.abort)
