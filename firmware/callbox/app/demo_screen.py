@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 Facts = Mapping[str, Any]
-WIDTH = 38
+WIDTH = 50
 METER_CELLS = 12
 QUIETEST_DB = -60.0
 COLOURS = {"live": "97", "mute": "91", "call": "92", "calls": "93", "message": "94", "status": "92"}
