@@ -19,7 +19,8 @@ from callbox.app.keys import PREKEYS
 from callbox.app.saved import Membership, first_writes, load
 from callbox.app.settings import BoxSettings, CallSettings, PanelSettings
 from callbox.app.voice import Voice
-from callbox.audio.devices.simulated import SimulatedCard, SimulatedDevices
+from callbox.audio import facts as audio
+from callbox.audio.devices.simulated import SimulatedDevices
 from callbox.audio.engine import Engine
 from callbox.base.errors import CallboxError
 from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples
@@ -32,6 +33,7 @@ from callbox.link.session import Credentials
 from callbox.link.transports import perform
 from callbox.panel.boards import find_board
 from callbox.panel.pins.simulated import SimulatedPins
+from callbox.testing.ears import TappedCodec, TimedCard, tone_amplitude
 from callbox.testing.network_transport import SimulatedTransport
 from callbox.testing.server import AUTHORITY
 from callbox.wire.cards import Invite
@@ -43,6 +45,7 @@ PRESS_S = 0.1
 HEARING_S = 0.2
 AUDIBLE = 200.0  # amplitude of a far end's voice tone that counts as heard
 VOICE_AMPLITUDE = 8000
+LONGEST_PACKET_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ class SimulatedBox:
         self.board = find_board(board)
         self.settings = BoxSettings(panel=PanelSettings("simulated", board), calls=CallSettings())
         self.store = MemoryStore()
-        self.card = SimulatedCard(name, self._voice_of_person)
+        self.card = TimedCard(name, self._voice_of_person, lambda: world.now)
+        self.tap = TappedCodec(lambda: world.now)
         self.speaking = True
         self.pins = SimulatedPins(self.board)
         self.logged: list[str] = []
@@ -75,6 +79,8 @@ class SimulatedBox:
         self._events: list[Any] = []
         self._handling = False
         self._engine_due: Instant | None = None
+        self._box_due: Instant | None = None
+        self._state_noted = ""
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -119,7 +125,7 @@ class SimulatedBox:
         place = ServerPlace(saved.membership.address, saved.membership.server_id)
         self.pins = SimulatedPins(self.board)
         self._transport = SimulatedTransport(self.world.network, self.name, self._lane_event)
-        self._engine = Engine(SimulatedDevices([self.card]), self._event)
+        self._engine = Engine(SimulatedDevices([self.card]), self._event, codec=self.tap)
         self._engine.on_command = self._wake_engine
         self._voice = Voice(self._engine, self._transport, lambda: self.world.now)
         self._engine.on_outbound = self._voice.pump
@@ -129,12 +135,13 @@ class SimulatedBox:
         self._event(happened.Started())
 
     def kill(self) -> None:
-        """Pull the plug: memory is gone, the store stays."""
-        self._box, self._engine_due = None, None
-        self._events.clear()
+        """End the process at once: memory is gone, the kernel closes its connections, the store stays."""
+        self._box = self._engine_due = self._box_due = None
         self._engine.close()
         self._transport.shutdown()
         self.pins.close()
+        self._events.clear()
+        self._note_state()
 
     def stop(self) -> None:
         """Stop the box as systemd does, and wait until it is off."""
@@ -202,7 +209,24 @@ class SimulatedBox:
         return bool(len(heard)) and int(np.abs(heard.astype(np.int32)).max()) > AUDIBLE
 
     def recently_heard(self) -> Samples:
-        return self.card.heard()[-round(HEARING_S * RATE_HZ) :]
+        return self.card.heard_since(self.world.now - HEARING_S)
+
+    def hears_tone(self, tone_hz: float) -> bool:
+        """Say whether a sound of this pitch came out of the speaker in the last 0.2 s."""
+        return tone_amplitude(self.recently_heard(), tone_hz) > AUDIBLE
+
+    @property
+    def voice_leaves(self) -> bool:
+        """Whether a sound of the microphone went to the encoder in the last 0.1 s: the truth behind the live light."""
+        return self.world.now - self.tap.sound_encoded_at < LONGEST_PACKET_S
+
+    def thread(self, contact: str) -> list[dict[str, Any]]:
+        """Return the conversation with a contact, oldest first, without marking it as read."""
+        return list(self.ask("messages", contact=contact, last=1000, read=False)["items"])
+
+    def call_lines(self, contact: str) -> list[tuple[str, bool]]:
+        """Return the reason of every call with a contact, and whether it was answered."""
+        return [(item["reason"], item["answered"]) for item in self.thread(contact) if item["kind"] == "call"]
 
     @property
     def state(self) -> str:
@@ -212,7 +236,7 @@ class SimulatedBox:
 
     @property
     def deadline(self) -> Instant | None:
-        return earliest(self._box.deadline, self._engine_due) if self._box is not None else None
+        return earliest(self._box_due, self._engine_due)
 
     def tick(self) -> None:
         """Do what is due now."""
@@ -221,7 +245,7 @@ class SimulatedBox:
             pause_s = self._engine.cycle(now)
             idle = pause_s == float("inf")
             self._engine_due = None if idle else now + (pause_s if pause_s > 0 else self.card.cycle_s)
-        if self._box is not None and self._box.deadline is not None and self._box.deadline <= now:
+        if self._box_due is not None and self._box_due <= now:
             self._event(happened.Ticked())
 
     def _event(self, event: Any) -> None:
@@ -235,8 +259,15 @@ class SimulatedBox:
                     self._perform(effect)
                 if self._box is not None and self._box.finished:
                     self.kill()
+            self._box_due = self._box.deadline if self._box is not None else None
+            self._note_state()
         finally:
             self._handling = False
+
+    def _note_state(self) -> None:
+        if self.state != self._state_noted:
+            self._state_noted = self.state
+            self.world.note(self.name, f"is {self.state}")
 
     def _lane_event(self, event: TransportEvent) -> None:
         if not self._voice.took(event):
@@ -258,7 +289,7 @@ class SimulatedBox:
                 self._commit(effect)
             case do.ShowLights(levels=levels):
                 self.pins.show(levels)
-                self.world.note(self.name, "lights " + " ".join(name for name in levels if self.light(name)))
+                self.world.note_lights(self.name, " ".join(name for name in levels if self.light(name)))
             case do.Answer():
                 self.replies.setdefault(effect.ask, []).append(effect.reply)
             case do.MoveButton():
@@ -266,6 +297,9 @@ class SimulatedBox:
             case do.Log(text=text):
                 self.logged.append(text)
                 self.world.note(self.name, text)
+            case audio.Play(tone=tone):
+                self.world.note(self.name, f"plays {tone}")
+                self._engine.command(effect)
             case _:
                 self._engine.command(effect)
 
@@ -287,11 +321,3 @@ class SimulatedBox:
         self._spoken += CYCLE_SAMPLES
         level = VOICE_AMPLITUDE if self.speaking else 0
         return (level * np.sin(2 * np.pi * self.tone_hz * positions / RATE_HZ)).astype(np.int16)
-
-
-def tone_amplitude(samples: Samples, tone_hz: float) -> float:
-    """Return the amplitude of one frequency in `samples` (shape (n,), 48 kHz), by correlation with it."""
-    if not len(samples):
-        return 0.0
-    phase = 2j * np.pi * tone_hz * np.arange(len(samples)) / RATE_HZ
-    return float(2 * np.abs(np.mean(samples * np.exp(phase))))

@@ -1,4 +1,4 @@
-"""Measurements of a call from two recordings: delay from mouth to ear, and how well speech is understood.
+"""Measurements of a call from two recordings: delay from mouth to ear, how well speech is understood and sounds.
 
 sent  -> pieces of speech -> cross-correlation with heard near where it is due -> delay of each piece -> median, p95
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from callbox.audio.devices.resample import resampled
 from callbox.base.frames import RATE_HZ, Samples
 
 _STEP = 4  # measured at 12 kHz: 0.08 ms
@@ -15,6 +16,8 @@ PIECE_S = 0.8
 _LONGEST_DELAY_S = 1.0
 _ALIKE = 0.45  # normalised correlation below this: the piece did not arrive
 _QUIET = 150.0
+_PESQ_HZ = 16_000
+_AUDIBLE_TONE = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +108,41 @@ def intelligibility(sent: Samples, heard: Samples, offset_s: float = 0.0) -> flo
     if len(clean) == 0:
         return 0.0
     return float(stoi(clean.astype(float), degraded.astype(float), RATE_HZ))
+
+
+def quality(sent: Samples, heard: Samples, offset_s: float = 0.0) -> float | None:
+    """Return PESQ-WB (1 to 4.6; ITU-T P.862.2) of `heard` against `sent`; None without the package `pesq`.
+
+    The recordings are compared whole, from the first to the last piece of speech: PESQ follows changing delay itself,
+    and what was lost in between counts. NaN when nothing of `sent` can be found in `heard`.
+    """
+    try:
+        from pesq import pesq
+    except ImportError:
+        return None
+    found = pieces(sent, heard, offset_s)
+    delays = [delay for _, delay in found if delay is not None]
+    if not delays:
+        return float("nan")
+    first, last = found[0][0], found[-1][0] + PIECE_S
+    shift = round((float(np.median(delays)) / 1000 - offset_s) * RATE_HZ)
+    begin, end = max(round(first * RATE_HZ), -shift), round(last * RATE_HZ)
+    clean, came = (resampled(part, RATE_HZ, _PESQ_HZ) for part in (sent[begin:end], heard[begin + shift : end + shift]))
+    return float(pesq(_PESQ_HZ, clean, came, "wb"))
+
+
+def tone_starts(heard: Samples, pitch_hz: float) -> float | None:
+    """Return where a steady tone of `pitch_hz` begins, in s (to 5 ms); None if it is not there.
+
+    Looked for by its power in windows of 20 ms, for a ring or an earcon may sound before it and beside it.
+    """
+    size, hop = RATE_HZ // 50, RATE_HZ // 200
+    if len(heard) < size:
+        return None
+    windows = np.lib.stride_tricks.sliding_window_view(heard, size)[::hop].astype(np.float64) * np.hanning(size)
+    turn = np.exp(-2j * np.pi * pitch_hz * np.arange(size) / RATE_HZ)
+    power = np.abs(windows @ turn) / (np.hanning(size).sum() / 2)
+    strongest = float(power.max())
+    if strongest < _AUDIBLE_TONE:
+        return None
+    return float(np.argmax(power >= strongest / 2)) * hop / RATE_HZ + size / 2 / RATE_HZ

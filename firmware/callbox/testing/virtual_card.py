@@ -42,7 +42,7 @@ class Recorder:
             stderr=subprocess.DEVNULL,
             env=dict(environment),
         )
-        _hurry(self._process.pid)
+        hurry(self._process.pid)
         self._heard = threading.Event()
         self._thread = threading.Thread(target=self._read, name=f"record-{source}", daemon=True)
         self._thread.start()
@@ -121,7 +121,7 @@ class VirtualCard:
             env=self.environment,
             stderr=subprocess.DEVNULL,
         )
-        _hurry(player.pid)
+        hurry(player.pid)
         self._processes.append(player)
         return player
 
@@ -187,7 +187,7 @@ class VirtualCard:
                 stderr=log,
             )
         self._processes.append(daemon)
-        _hurry(daemon.pid)
+        hurry(daemon.pid)
         until = time.monotonic() + _READY_WITHIN_S
         while time.monotonic() < until and daemon.poll() is None:
             told = subprocess.run(
@@ -212,7 +212,7 @@ def _alsa_plugin_there() -> bool:
     return any(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
 
 
-def _hurry(pid: int) -> None:
+def hurry(pid: int) -> None:
     """Put a process before ordinary load, where that is allowed: otherwise gaps of 100 ms show in recordings."""
     try:
         os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(_REAL_TIME_PRIORITY))

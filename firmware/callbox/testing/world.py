@@ -42,6 +42,7 @@ class World:
             self.network, SeededChance(f"server {seed}"), lambda: self.wall_ms, ServerSettings(), server_id
         )
         self._watchers: list[Callable[[], None]] = []
+        self._blinks: dict[str, deque[str]] = {}
 
     @property
     def now(self) -> Instant:
@@ -117,6 +118,13 @@ class World:
 
     def note(self, box: str, what: str) -> None:
         self.timeline.append(Moment(self.now, box, what))
+
+    def note_lights(self, box: str, lit: str) -> None:
+        """Note what a panel shows, but not every blink: what the last two changes showed already is left out."""
+        blinks = self._blinks.setdefault(box, deque(maxlen=2))
+        if lit not in blinks:
+            self.note(box, f"lights {lit}")
+            blinks.append(lit)
 
     def story(self, last: int = 60) -> str:
         """Return the last moments of all boxes, one line each."""
