@@ -26,6 +26,7 @@ from callbox.base.frames import RATE_HZ, Samples, silence
 
 _READY_WITHIN_S = 10.0
 _REAL_TIME_PRIORITY = 10
+_ORPHAN_S = 600  # a daemon whose starter was killed ends by itself, once nobody has used it for so long
 _FORMAT = ("--raw", "--format=s16le", f"--rate={RATE_HZ}", "--channels=1")
 
 
@@ -176,7 +177,7 @@ class VirtualCard:
                     "-F",
                     str(self.folder / "daemon.pa"),
                     "--daemonize=no",
-                    "--exit-idle-time=-1",
+                    f"--exit-idle-time={_ORPHAN_S}",
                     "--use-pid-file=no",
                     "--disable-shm=yes",
                     "--realtime=yes",
