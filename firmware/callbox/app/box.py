@@ -30,6 +30,7 @@ from callbox.audio import facts as audio
 from callbox.base.chance import Chance
 from callbox.base.time import Instant, earliest
 from callbox.calls import events as call_happened
+from callbox.conversations.controls import format_quiet
 from callbox.crypto.records import card_fingerprint
 from callbox.link import events as link
 from callbox.link.session import Credentials, Session
@@ -282,6 +283,7 @@ class Box:
             "muted": front.muted,
             "calls_enabled": self.people.controls.calls_enabled,
             "do_not_disturb": self.people.controls.do_not_disturb,
+            "quiet_hours": format_quiet(self.people.controls.quiet),
             "unread": self.post.unread,
             "lights": front.shown,
             "media": media_facts(meter) if machine.state in ("talking", "reconnecting") and meter else None,

@@ -95,6 +95,9 @@ class Control:
             "silence": lambda ask, words: self._people.silence(str(words["contact"]), bool(words["on"])),
             "block": lambda ask, words: self._people.allow({"contact": words["contact"], "row": "blocked"}),
             "contacts": lambda ask, words: {"ok": True, "contacts": self._people.listed()},
+            "quiet hours": lambda ask, words: people.set_quiet_hours(words["span"]),
+            "number": lambda ask, words: people.safety_number(str(words["contact"])),
+            "verify": lambda ask, words: people.verify(str(words["contact"])),
             "card": lambda ask, words: {"ok": True, "card": card()},
             "messages": lambda ask, words: post.messages(words["contact"], int(words["last"]), bool(words["read"])),
             "why": lambda ask, words: post.why(),
@@ -194,7 +197,7 @@ class Control:
 
     def _call(self, ask: int, words: Facts) -> Facts | None:
         contact = self._people.known(str(words["contact"]))
-        if self._calling.machine.state != "idle":
+        if self._calling.machine.state not in ("idle", "ending"):
             return failure("This box is in a call already.", "End it first: callbox hangup")
         offline = failure(
             "The box has no connection to its server.", "Is the server running? `callbox status` says what fails."

@@ -42,17 +42,28 @@ class Watched:
 
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     since: dict[tuple[str, str], float] = field(default_factory=dict)
+    left: bool = False
 
     def follow(self, name: str, stage: Stage) -> None:
-        """Follow one box on a thread of its own until it ends."""
+        """Follow one box on a thread of its own until it ends, or until `leave`."""
 
         def watch() -> None:
             with contextlib.suppress(CallboxError, OSError):
                 for facts in client.ask(stage.home(name), "watch"):
                     self.since.setdefault((name, facts["state"]), time.monotonic())
                     self.facts[name] = facts
+                    if self.left:
+                        return
 
         threading.Thread(target=watch, name=f"watch-{name}", daemon=True).start()
+
+    def leave(self) -> None:
+        """Follow no longer: being watched costs a box a little, which some measurement may not want."""
+        self.left = True
+
+    def in_order(self) -> dict[str, dict[str, Any]]:
+        """Return what is known of both, the caller first."""
+        return {name: self.facts[name] for name in NAMES if name in self.facts}
 
     def state(self, name: str) -> str:
         return str(self.facts.get(name, {}).get("state", "starting"))
@@ -165,7 +176,7 @@ def _call(stage: Stage, watched: Watched, screen: Screen) -> dict[str, Any]:
     """Press dial at one box and talk at the other; return how long each took."""
     screen.say("kitchen presses dial 1")
     client.ask_once(stage.home(KITCHEN), "press", button="dial1")
-    screen.follow(watched.facts)
+    screen.show(watched.in_order())
     wait_for(lambda: watched.state(WORKSHOP) == "ringing", 10.0, "Ringing")
     rang_ms = 1000 * (watched.since[WORKSHOP, "ringing"] - watched.since[KITCHEN, "dialing"])
     screen.say(f"workshop rings after {rang_ms:.0f} ms, and presses talk")
@@ -178,7 +189,7 @@ def _call(stage: Stage, watched: Watched, screen: Screen) -> dict[str, Any]:
 def _watch(watched: Watched, screen: Screen, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        screen.show(watched.facts)
+        screen.show(watched.in_order())
         time.sleep(0.1)
 
 

@@ -28,9 +28,6 @@ class Screen:
             self._stream.flush()
             self._drawn_lines = 0
 
-    def follow(self, facts: Mapping[str, Facts]) -> None:
-        self.show(facts)
-
     def show(self, facts: Mapping[str, Facts]) -> None:
         """Draw both panels in place; without a terminal, print a line when a light or state changed."""
         if self._quiet or not facts:
@@ -77,7 +74,7 @@ def panel(box: Facts, colour: bool) -> list[str]:
     lights = " ".join(_light(name, level, colour) for name, level in box["lights"].items())
     plain = " ".join(f"{name} o" for name in box["lights"])
     call = box.get("call") or {}
-    state = box["state"] + (f" {'to' if call['outgoing'] else 'from'} {call['contact']}" if call else "")
+    state = box["state"] + (f", {'to' if call['outgoing'] else 'from'} {call['contact']}" if call else "")
     rows = [state, *_voice(box)]
     return [
         "╭" + title.center(WIDTH, "─") + "╮",

@@ -72,6 +72,12 @@ class Stage:
     def start_box(self, name: str) -> "subprocess.Popen[bytes]":
         return self._start(name, "run", "--home", str(self.folder / name))
 
+    def stop_box(self, name: str) -> None:
+        """Stop one box as systemd would, so that it can be started again."""
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait(STOP_S)
+
     def command(self, *arguments: str) -> str:
         """Run one command to its end; return what it printed. Raises CallboxError with what it complained of."""
         done = subprocess.run(

@@ -14,9 +14,9 @@ from callbox.base.admission import Admission
 from callbox.base.errors import WrongUse
 from callbox.conversations import admission
 from callbox.conversations.contacts import Contact, Contacts
-from callbox.conversations.controls import MINUTES_PER_DAY, Controls, keep_controls
+from callbox.conversations.controls import MINUTES_PER_DAY, Controls, format_quiet, keep_controls, parse_quiet
 from callbox.conversations.stores import Put, Write
-from callbox.crypto.records import card_fingerprint
+from callbox.crypto.records import card_fingerprint, safety_number
 from callbox.wire.names import valid_name
 from callbox.wire.records import ROWS, DeviceRecord, Row
 from callbox.wire.signals import Accepted, ServerMessage, SetCalls, SetRow, Welcome
@@ -141,6 +141,27 @@ class People:
     def silence(self, name: str, silenced: bool) -> dict[str, Any]:
         self._core.commit(self._contacts.silence(name, silenced, self._core.wall_ms))
         return {"ok": True, "contact": valid_name(name), "silenced": silenced}
+
+    def safety_number(self, name: str) -> dict[str, Any]:
+        """Return the number that both people compare, and whether they have."""
+        contact = self._contacts.get(name)
+        if contact is None:
+            raise WrongUse(f"{name} is not among your contacts.")
+        if contact.current_key is None:
+            raise WrongUse(f"No key of {name} is known yet.", "It comes with the first message or call.")
+        number = safety_number(self._core.identity.account_public, contact.current_key)
+        facts = {"contact": contact.name, "number": number, "verified": contact.verified}
+        return {"ok": True, "changed": contact.changed_key is not None, **facts}
+
+    def verify(self, name: str) -> dict[str, Any]:
+        """The numbers were compared: a changed key is confirmed by that."""
+        self._core.commit(self._contacts.verify(name, self._core.wall_ms))
+        return self.safety_number(name)
+
+    def set_quiet_hours(self, span: str | None) -> dict[str, Any]:
+        """Keep one span of the day quiet, or none."""
+        self._keep(msgspec.structs.replace(self.controls, quiet=(parse_quiet(span),) if span else ()))
+        return {"ok": True, "quiet": format_quiet(self.controls.quiet)}
 
     def set_calls(self, enabled: bool) -> None:
         self._keep(msgspec.structs.replace(self.controls, calls_enabled=enabled))

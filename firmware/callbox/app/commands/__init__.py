@@ -3,7 +3,7 @@
 import argparse
 
 from callbox import __version__
-from callbox.app.commands import asks, boards, box, trying
+from callbox.app.commands import asks, boards, box, people, trying
 from callbox.app.commands.words import Adder
 
 
@@ -19,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
     adder = Adder(commands)
     box.add(adder)
     asks.add(adder)
+    people.add(adder)
     boards.add(adder)
     trying.add(adder)
     _add_server(commands)

@@ -1,16 +1,13 @@
-"""Commands that ask a box: everything that the buttons do, and what they cannot.
-
-A running box is asked over its control socket. What only changes or reads what the box keeps (contacts, permissions,
-threads) also works while it is off: the command then opens the box's folder itself for a moment.
-"""
+"""Commands that ask a box: everything that the buttons do, and the threads."""
 
 import argparse
 import json
-import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from callbox.app import client
+from callbox.app.commands.asking import ask, ask_or_open
 from callbox.app.commands.words import Adder, add_json, add_on_off, home_of, print_facts, progress
 from callbox.wire.names import valid_name
 
@@ -42,34 +39,13 @@ def add(adder: Adder) -> None:
     for name, help_line in (
         ("mute", "mute the microphone, or open it again"),
         ("calls", "let calls through, or none; text goes on"),
-        ("quiet", "turn do not disturb on or off"),
     ):
         add_on_off(adder.add(name, help_line, _switch(name), f"callbox {name} on"))
 
-    _add_people(adder)
+    quiet = adder.add("quiet", "turn do not disturb on or off, or set quiet hours", _quiet, "callbox quiet 22:00-07:00")
+    quiet.add_argument("state", help="on, off, a span such as 22:00-07:00, or `never` for no quiet hours")
+
     _add_threads(adder)
-
-
-def _add_people(adder: Adder) -> None:
-    allow = adder.add("allow", "let a contact reach this box", _allow, "callbox allow workshop --ring --dial 1")
-    allow.add_argument("contact", help="the account's name, or a contact card NAME@SERVER#FINGERPRINT")
-    how = allow.add_mutually_exclusive_group()
-    how.add_argument("--ring", dest="row", action="store_const", const="ring", help="calls ring (default)")
-    how.add_argument("--knock", dest="row", action="store_const", const="knock", help="calls show a light only")
-    how.add_argument("--message", dest="row", action="store_const", const="message", help="messages only")
-    allow.add_argument("--dial", metavar="N", type=int, help="speed-dial button (default: the next free one)")
-    add_json(allow)
-
-    silence = adder.add("silence", "let a contact's calls pass without a sign", _silence, "callbox silence workshop")
-    silence.add_argument("contact")
-    silence.add_argument("--off", action="store_true", help="let it ring again")
-
-    block = adder.add("block", "block a contact: to it, this box looks switched off", _block, "callbox block stranger")
-    block.add_argument("contact")
-
-    contacts = adder.add("contacts", "list the contacts and what they may do", _contacts, "callbox contacts card")
-    contacts.add_argument("what", nargs="?", choices=("list", "card"), default="list", help="card: this box's own card")
-    add_json(contacts)
 
 
 def _add_threads(adder: Adder) -> None:
@@ -88,26 +64,8 @@ def _add_threads(adder: Adder) -> None:
     add_json(why)
 
 
-# --- asking ------------------------------------------------------------------------------------------------------
-
-
-def _ask(options: Options, what: str, **words: Any) -> dict[str, Any]:
-    """Ask a box that must be running."""
-    return client.ask_once(home_of(options), what, **words)
-
-
-def _ask_or_open(options: Options, what: str, then: str = "", **words: Any) -> dict[str, Any]:
-    """Ask the running box; if none runs, open its folder for this one thing."""
-    from callbox.app.short import ask_folder
-
-    home = home_of(options)
-    if home.folder.is_dir() and home.lock():
-        return client.checked(ask_folder(home, what, words, then))
-    return client.ask_once(home, what, **words)
-
-
 def _say(options: Options, what: str, **words: Any) -> int:
-    reply = _ask(options, what, **words)
+    reply = ask(options, what, **words)
     print(reply.get("state", "done"))
     return 0
 
@@ -126,7 +84,7 @@ def _status(options: Options) -> int:
 
 
 def _press(options: Options) -> int:
-    reply = _ask(options, "press", button=options.button, hold_s=options.hold)
+    reply = ask(options, "press", button=options.button, hold_s=options.hold)
     print_facts(options, reply, f"{options.button} pressed; the box is {reply['state']}")
     return 0
 
@@ -148,62 +106,26 @@ def _decline(options: Options) -> int:
     return _say(options, "decline", with_text=options.text)
 
 
-def _switch(name: str) -> Any:
+def _switch(name: str) -> Callable[[Options], int]:
     def perform(options: Options) -> int:
-        _ask(options, name, on=options.state == "on")
+        ask(options, name, on=options.state == "on")
         print(f"{name} {options.state}")
         return 0
 
     return perform
 
 
-def _allow(options: Options) -> int:
-    from callbox.wire.cards import parse_card
-
-    fingerprint = ""
-    name = options.contact
-    if "#" in name or "@" in name:
-        card = parse_card(name)
-        name, fingerprint = card.name, card.fingerprint
-    row = options.row or "ring"
-    reply = _ask_or_open(
-        options, "allow", then="synced", contact=valid_name(name), row=row, dial=options.dial, fingerprint=fingerprint
-    )
-    slot = f", dial button {reply['dial']}" if reply.get("dial") else ""
-    note = "" if reply.get("verified") else " The number has not been compared."
-    late = "" if reply.get("told", True) else " The server hears of it when the box is next connected."
-    print_facts(options, reply, f"{reply['contact']} may {row}{slot}.{note}{late}")
-    return 0
-
-
-def _silence(options: Options) -> int:
-    reply = _ask_or_open(options, "silence", contact=valid_name(options.contact), on=not options.off)
-    print(f"{reply['contact']} {'rings again' if options.off else 'is silenced: its calls pass without a sign'}.")
-    return 0
-
-
-def _block(options: Options) -> int:
-    reply = _ask_or_open(options, "block", then="synced", contact=valid_name(options.contact))
-    print(f"{reply['contact']} is blocked: to it, this box looks switched off.")
-    return 0
-
-
-def _contacts(options: Options) -> int:
-    from callbox.app.commands.shown import contacts_table, qr
-
-    if options.what == "card":
-        reply = _ask_or_open(options, "card")
-        print_facts(options, reply, reply["card"])
-        if sys.stdout.isatty() and not options.json:
-            print(qr(reply["card"]))
-        return 0
-    reply = _ask_or_open(options, "contacts")
-    print_facts(options, reply, contacts_table(reply["contacts"]))
+def _quiet(options: Options) -> int:
+    if options.state in ("on", "off"):
+        return _switch("quiet")(options)
+    span = None if options.state == "never" else options.state
+    reply = ask_or_open(options, "quiet hours", span=span)
+    print(f"quiet hours: {reply['quiet'] or 'none'}")
     return 0
 
 
 def _message(options: Options) -> int:
-    reply = _ask_or_open(options, "message", then="sent", contact=valid_name(options.contact), text=options.text)
+    reply = ask_or_open(options, "message", then="sent", contact=valid_name(options.contact), text=options.text)
     print_facts(options, reply, f"{reply['state']}: {options.text}")
     return 0
 
@@ -212,14 +134,14 @@ def _messages(options: Options) -> int:
     from callbox.app.commands.shown import thread_line
 
     contact = valid_name(options.contact) if options.contact else None
-    reply = _ask_or_open(options, "messages", contact=contact, last=options.last, read=options.read)
+    reply = ask_or_open(options, "messages", contact=contact, last=options.last, read=options.read)
     lines = [thread_line(item) for item in reply["items"]]
     print_facts(options, reply, "\n".join(lines) or "Nothing yet.")
     return 0
 
 
 def _why(options: Options) -> int:
-    reply = _ask_or_open(options, "why")
+    reply = ask_or_open(options, "why")
     lines: list[str] = []
     for item in reply["items"]:
         when = datetime.fromtimestamp(item["at_ms"] / 1000).strftime("%Y-%m-%d %H:%M")

@@ -57,7 +57,8 @@ def _call_text(status: Facts) -> str:
 def _calls_text(status: Facts) -> str:
     if not status["calls_enabled"]:
         return "disabled; text goes on"
-    return "on, but do not disturb" if status["do_not_disturb"] else "on"
+    hours = f"; quiet hours {status['quiet_hours']}" if status["quiet_hours"] else ""
+    return ("on, but do not disturb" if status["do_not_disturb"] else "on") + hours
 
 
 def contacts_table(contacts: Iterable[Facts]) -> str:
