@@ -18,3 +18,13 @@ def test_a_repeated_ack_never_starts_the_frame_counter_anew(world: World) -> Non
     assert kitchen.box.calling.media.sealer is sealer
     assert sealer.counter > counter
     assert workshop.hears(kitchen)
+
+
+def test_call_says_why_nobody_was_reached(world: World) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    workshop.ask("calls", on=False)
+    world.run(0.2)
+    reply = kitchen.ask("call", contact="workshop")
+    assert not reply["ok"]
+    assert reply["reason"] == "calls_disabled", reply
+    assert "send a text" in reply["cure"]

@@ -28,17 +28,30 @@ from callbox.app.saved import Saved, UnfinishedCall, keep_call
 from callbox.app.settings import BoxSettings
 from callbox.audio import facts as audio
 from callbox.base.chance import Chance
+from callbox.base.reasons import Reason
 from callbox.base.time import Instant, earliest
 from callbox.calls import events as call_happened
+from callbox.calls.effects import RecordCall
+from callbox.calls.effects import RecordCall
 from callbox.conversations.controls import format_quiet
 from callbox.crypto.records import card_fingerprint
 from callbox.link import events as link
 from callbox.link.session import Credentials, Session
 from callbox.panel.parts import Board
 from callbox.wire.cards import Card
-from callbox.wire.signals import Deliver, DevicesChanged, PrekeysLow, RingEnded, RouteClosed, RouteOpened, ServerMessage
+from callbox.wire.signals import (
+    Deliver,
+    DevicesChanged,
+    EndRing,
+    PrekeysLow,
+    RingEnded,
+    RouteClosed,
+    RouteOpened,
+    ServerMessage,
+)
 
 GOODBYE_S = 0.3
+RESTARTED = "the box restarted while it was calling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,7 @@ class Box:
         self.people = People(core, saved.contacts, saved.controls, saved.last_conversation)
         self.post = Post(core, self.people, self.directory, saved)
         outcomes = Outcomes(
-            recorded=self.post.call_recorded,
+            recorded=self._call_recorded,
             missed=self.post.missed_call,
             ready_text=self.post.ready_text,
             clear_mute=lambda: self.front.set_mute(False, tone=False),
@@ -233,15 +246,22 @@ class Box:
             self.calling.feed(call_happened.HungUp())
             self._leave_at = self.core.now + (GOODBYE_S if in_call else 0.0)
 
+    def _call_recorded(self, call: RecordCall) -> None:
+        self.post.call_recorded(call)
+        self.control.call_recorded(call.call_id, call.reason)
+
     # --- a call that a restart interrupted ----------------------------------------------------------------------
 
     def _note_call(self) -> None:
         """Keep on disk which call is on, so that a restarted box can take it up: never its keys."""
         view, media = self.calling.machine.current, self.calling.media
         noted = None
-        if view is not None and media is not None and self.calling.machine.state in ("talking", "reconnecting"):
+        state = self.calling.machine.state
+        if view is not None and media is not None and state in ("talking", "reconnecting"):
             record = media.proven.record
             noted = UnfinishedCall(view.call_id, record.account, record.device, media.proven.outgoing, self.front.muted)
+        elif view is not None and state == "dialing":
+            noted = UnfinishedCall(view.call_id, view.contact, "", True, self.front.muted)
         if noted != self._noted_call:
             self._noted_call = noted
             self.core.commit([keep_call(noted)])
@@ -250,9 +270,19 @@ class Box:
         unfinished, self._unfinished = self._unfinished, None
         if unfinished is None or self.calling.machine.state != "idle":
             return
+        if not unfinished.device:
+            self._give_up_call(unfinished)
+            return
         self.front.set_mute(unfinished.muted, tone=False)
         self.calling.feed(
             call_happened.Resumed(unfinished.call_id, unfinished.contact, unfinished.device, unfinished.outgoing)
+        )
+
+    def _give_up_call(self, unfinished: UnfinishedCall) -> None:
+        """Nobody could answer it any more, for its keys are gone: whoever still rings for it is told to stop."""
+        self.core.say(EndRing(unfinished.call_id))
+        self.post.call_recorded(
+            RecordCall(unfinished.call_id, unfinished.contact, True, False, Reason.FAILED, 0.0, (RESTARTED,))
         )
 
     # --- what it looks like -------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ end rings, `press` when its effects are done. Nothing here waits in the sense of
 every event, and at its deadline.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from callbox.app.front import Front
 from callbox.app.people import People
 from callbox.app.post import Post
 from callbox.base.errors import CallboxError
+from callbox.base.reasons import Reason
 from callbox.base.time import Instant, earliest
 from callbox.panel import meaning as means
 
@@ -24,6 +26,13 @@ PRESS_S = 0.15
 SETTLE_S = 0.1
 ANSWER_GUARD_S = 0.5  # a press this soon after the ring began was meant for something else (panel.meaning)
 WATCH_EVERY_S = 0.25
+OUTCOMES_KEPT = 16
+NOT_REACHED = {
+    Reason.NOT_ALLOWED: "Its owner has to allow this box first.",
+    Reason.CALLS_DISABLED: "It takes no calls now; send a text: callbox message",
+    Reason.UNREACHABLE: "It may be switched off; a notice of the call waits for it.",
+    Reason.LOST: "`callbox status` says what is wrong with the connection.",
+}
 TOLD_AT_ONCE = ("state", "lights", "muted")
 
 Facts = Mapping[str, Any]
@@ -78,7 +87,7 @@ class Control:
         self._later: list[Later] = []
         self._watchers: dict[int, Facts] = {}
         self._watch_at: Instant | None = None
-        self.last_outcome: dict[bytes, Facts] = {}
+        self._outcomes: OrderedDict[bytes, Reason] = OrderedDict()
         self._do: dict[str, Callable[[int, Facts], Facts | None]] = {
             "status": lambda ask, words: dict(self._status()),
             "watch": self._watch,
@@ -130,6 +139,12 @@ class Control:
         self._waits = [wait for wait in self._waits if wait.ask != ask]
         if not self._watchers:
             self._watch_at = None
+
+    def call_recorded(self, call_id: bytes, reason: Reason) -> None:
+        """Remember how a call ended, for the `call` that waits for it."""
+        self._outcomes[call_id] = reason
+        while len(self._outcomes) > OUTCOMES_KEPT:
+            self._outcomes.popitem(last=False)
 
     def tick(self) -> None:
         """Do what is due, answer what has come true, tell watchers what changed."""
@@ -211,11 +226,14 @@ class Control:
         call_id = self._calling.dial(contact, knock)
 
         def outcome() -> Facts | None:
-            current = self._calling.machine.current
-            if current is not None and current.call_id == call_id:
-                return {"ok": True, "state": "ringing", "contact": contact} if current.far_alerting else None
-            reason = self.last_outcome.pop(call_id, {}).get("reason", "failed")
-            return {**failure(f"{contact} was not reached: {reason.replace('_', ' ')}."), "reason": reason}
+            machine = self._calling.machine
+            current = machine.current
+            if current is not None and current.contact == contact and current.reason is None:
+                reached = current.far_alerting or machine.state in ("connecting", "talking")
+                return {"ok": True, "state": "ringing", "contact": contact} if reached else None
+            reason = self._outcomes.get(call_id, Reason.FAILED)
+            what = f"{contact} was not reached: {reason.value.replace('_', ' ')}."
+            return {**failure(what, NOT_REACHED.get(reason, "")), "reason": reason.value}
 
         self._waits.append(Wait(ask, outcome, self._core.now + 60.0, failure(f"{contact} did not answer.")))
         return {"progress": f"calling {contact} ..."}

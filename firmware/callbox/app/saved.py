@@ -32,7 +32,7 @@ class UnfinishedCall(msgspec.Struct, frozen=True):
 
     call_id: bytes
     contact: str
-    device: str
+    device: str  # "": a call of ours that nobody had answered
     outgoing: bool
     muted: bool
 
