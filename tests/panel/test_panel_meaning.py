@@ -70,7 +70,8 @@ ROWS: list[tuple[Gesture, dict[str, Any], tuple[Intent, ...]]] = [
     (held("talk"), {"call": "ringing"}, ()),
     *((press("talk"), {"call": call}, (HangUp(),)) for call in sorted(IN_A_CALL)),
     *((short("talk"), {"call": call}, ()) for call in sorted(IN_A_CALL)),
-    *((gesture("talk"), {"call": "ending"}, ()) for gesture in (press, short, held, long)),
+    (press("talk"), {"call": "ending"}, (HangUp(),)),
+    *((gesture("talk"), {"call": "ending"}, ()) for gesture in (short, held, long)),
     (press("talk"), {}, ()),
     (short("talk"), {"unread": 1}, (PlayNext(),)),
     (short("talk"), {"reading": True, "unread": 2}, (CallBack(),)),
@@ -92,7 +93,9 @@ ROWS: list[tuple[Gesture, dict[str, Any], tuple[Intent, ...]]] = [
     (short("dial2"), {}, (Dial(2),)),
     (press("dial2"), {}, ()),
     (held("dial2"), {}, (NotYet("recording"),)),
-    *((short("dial2"), {"call": call}, ()) for call in CALLS if call != "idle"),
+    (short("dial2"), {"call": "ending"}, (Dial(2),)),
+    (held("dial2"), {"call": "ending"}, ()),
+    *((short("dial2"), {"call": call}, ()) for call in CALLS if call not in ("idle", "ending")),
     (press("volume_up"), {}, (ChangeVolume(1),)),
     (press("volume_down"), {"call": "talking"}, (ChangeVolume(-1),)),
     (Repeated("volume_down", NOW), {}, (ChangeVolume(-1),)),
@@ -139,7 +142,8 @@ ONE_BUTTON: list[tuple[Gesture, dict[str, Any], tuple[Intent, ...]]] = [
     (PressedTimes("talk", NOW, 4), {}, ()),
     (PressedTimes("talk", NOW, 2), {"call": "talking"}, ()),
     (held("talk"), {}, (NotYet("recording"),)),
-    (short("talk"), {"call": "ending"}, ()),
+    (short("talk"), {"call": "ending"}, (HangUp(),)),
+    (long("talk"), {"call": "ending"}, ()),
 ]
 
 

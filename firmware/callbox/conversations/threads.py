@@ -21,6 +21,7 @@ _KNOWN_OF = frozenset(
         Reason.DECLINED_ELSEWHERE,
         Reason.ANSWERED_ELSEWHERE,
         Reason.REPLACED,
+        Reason.TAKEN,
         Reason.NOT_ALLOWED,
     }
 )

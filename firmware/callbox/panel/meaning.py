@@ -4,16 +4,18 @@
 |--------|--------------------|------------------------------------------|---------------------------------|
 | talk   | ringing            | answer, on the press edge                |                                 |
 |        | in a call          | hang up, on the press edge               |                                 |
+|        | its last tone      | enough of it, on the press edge          |                                 |
 |        | a message is read  | call its sender                          | (record: not yet)               |
 |        | idle, unread       | play the next                            | (record: not yet)               |
 |        | idle               | say the last name; again in 3 s: call it | (record: not yet)               |
 | mute   | any                | mute on the press, unmute on the release | speak the state; mute as it was |
 | calls  | ringing            | decline                                  | decline with the ready text     |
 |        | else               | calls on or off                          | do not disturb on or off        |
-| dial N | idle               | call contact N                           | (record: not yet)               |
+| dial N | idle, last tone    | call contact N                           | (record: idle; not yet)         |
 | volume | any                | one step                                 | continuous                      |
 
-One-button mode, all on release: ringing: answer / hold declines with text; in a call: hang up / hold mutes;
+One-button mode, all on release: ringing: answer / hold declines with text; in a call: hang up / hold mutes; its last
+tone: enough of it;
 idle: play or call back, twice calls on or off / hold records (not yet), three times the menu (not yet).
 
 A press belongs to the state it began in: what rings, ends or is answered while a button is down takes the
@@ -126,7 +128,7 @@ def _talk(gesture: ButtonGesture, view: PanelView) -> Intents:
     match gesture:
         case Pressed() if view.call == "ringing":
             return () if _too_soon(gesture, view) else (Answer(),)
-        case Pressed() if view.call in IN_A_CALL:
+        case Pressed() if view.call in IN_A_CALL or view.call == "ending":
             return (HangUp(),)
         case Released(was_hold=False) if view.call == "idle":
             return _idle_talk(gesture.pressed_at, view)
@@ -170,12 +172,12 @@ def _calls(gesture: ButtonGesture, view: PanelView) -> Intents:
 
 
 def _dial(gesture: ButtonGesture, view: PanelView) -> Intents:
-    if _began_before(gesture, view) or view.call != "idle":
+    if _began_before(gesture, view) or view.call not in ("idle", "ending"):
         return ()
     match gesture:
         case Released(was_hold=False):
             return (Dial(int(gesture.button.removeprefix("dial"))),)
-        case Held():
+        case Held() if view.call == "idle":
             return (NotYet("recording"),)
     return ()
 
@@ -219,6 +221,8 @@ def _only_button(gesture: ButtonGesture, view: PanelView) -> Intents:
         case Released(was_hold=True) if view.call in IN_A_CALL:
             return () if view.mute_switched else (SetMute(not view.muted),)
         case Released() if view.call in IN_A_CALL:
+            return (HangUp(),)
+        case Released(was_hold=False) if view.call == "ending":
             return (HangUp(),)
     return _only_button_idle(gesture, view) if view.call == "idle" else ()
 

@@ -25,6 +25,7 @@ from callbox.audio.engine import Engine
 from callbox.base.errors import CallboxError
 from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples
 from callbox.base.time import Instant, earliest
+from callbox.calls.state import CallView
 from callbox.conversations.stores.memory import MemoryStore
 from callbox.crypto.identity import Identity
 from callbox.link.events import CloseLane, LaneDown, LaneUp, OpenLane, PingLane, SendOnLane, TransportEvent
@@ -72,6 +73,7 @@ class SimulatedBox:
         self.speaking = True
         self.pins = SimulatedPins(self.board)
         self.logged: list[str] = []
+        self.tones: list[str] = []  # every tone that it was to play, oldest first
         self.replies: dict[int, list[Mapping[str, Any]]] = {}
         self._spoken = 0
         self._asks = 0
@@ -229,6 +231,13 @@ class SimulatedBox:
         return [(item["reason"], item["answered"]) for item in self.thread(contact) if item["kind"] == "call"]
 
     @property
+    def call(self) -> CallView:
+        """The present call. Raises AssertionError when there is none."""
+        view = self.box.calling.machine.current
+        assert view is not None, f"{self.name} has no call"
+        return view
+
+    @property
     def state(self) -> str:
         return self.box.calling.machine.state.value if self.on else "off"
 
@@ -298,6 +307,7 @@ class SimulatedBox:
                 self.logged.append(text)
                 self.world.note(self.name, text)
             case audio.Play(tone=tone):
+                self.tones.append(tone.value)
                 self.world.note(self.name, f"plays {tone}")
                 self._engine.command(effect)
             case _:
