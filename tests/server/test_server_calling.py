@@ -72,6 +72,22 @@ def test_an_offer_is_handed_out_again_to_a_device_that_reconnects() -> None:
     assert letters(room.login(KITCHEN)) == 1
 
 
+def test_an_offer_ends_soon_after_its_caller_has_gone_and_not_if_it_comes_back() -> None:
+    room = open_room()
+    kitchen, workshop = room.login(KITCHEN), room.login(WORKSHOP)
+    workshop.ask(ring_of(WORKSHOP, BOTH, 1))
+    workshop.leave()
+    room.pass_time(11)
+    workshop = room.login(WORKSHOP)
+    room.pass_time(30)
+    assert not kitchen.all(RingEnded)
+    workshop.leave()
+    room.pass_time(11.9)
+    assert not kitchen.all(RingEnded)
+    room.pass_time(0.2)
+    assert kitchen.last(RingEnded).call_id == call_id(1)
+
+
 @pytest.mark.parametrize("how", ["withdrawn", "60 s passed"])
 def test_the_end_of_an_offer_is_told_to_who_got_it(how: str) -> None:
     room = open_room()

@@ -21,17 +21,16 @@ from callbox.app.control import Control
 from callbox.app.core import Core
 from callbox.app.directory import Directory
 from callbox.app.front import Front
+from callbox.app.interrupted import Interrupted
 from callbox.app.keys import Keys
 from callbox.app.people import People
 from callbox.app.post import Post
-from callbox.app.saved import Saved, UnfinishedCall, keep_call
+from callbox.app.saved import Saved
 from callbox.app.settings import BoxSettings
 from callbox.audio import facts as audio
 from callbox.base.chance import Chance
-from callbox.base.reasons import Reason
 from callbox.base.time import Instant, earliest
 from callbox.calls import events as call_happened
-from callbox.calls.effects import RecordCall
 from callbox.calls.effects import RecordCall
 from callbox.conversations.controls import format_quiet
 from callbox.crypto.records import card_fingerprint
@@ -42,7 +41,6 @@ from callbox.wire.cards import Card
 from callbox.wire.signals import (
     Deliver,
     DevicesChanged,
-    EndRing,
     PrekeysLow,
     RingEnded,
     RouteClosed,
@@ -51,7 +49,6 @@ from callbox.wire.signals import (
 )
 
 GOODBYE_S = 0.3
-RESTARTED = "the box restarted while it was calling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +87,11 @@ class Box:
         self.calling = Calling(core, self.people, self.directory, outcomes)
         self.front = Front(core, board, self.people, self.calling, lambda: self.post.unread, self.post.play_next)
         self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
-        self.front.on_mute = self._note_call
+        self.interrupted = Interrupted(core, self.calling, self.front, self.post, saved.current_call)
+        self.front.on_mute = self.interrupted.note
         self.directory.on_key_changed = lambda account: self.calling.feed(call_happened.KeyChanged(account))
         self.post.on_call_letter = self.calling.receive
         self._link_problem = ""
-        self._unfinished = saved.current_call
-        self._noted_call: UnfinishedCall | None = saved.current_call
         self._handlers = self._make_handlers()
         self._from_server = self._make_server_handlers()
 
@@ -120,7 +116,7 @@ class Box:
             handler(event)
         self._tick()
         performed = self._settled()
-        self._note_call()
+        self.interrupted.note()
         self.control.tick()
         self.front.show()
         return performed + self._settled()
@@ -219,7 +215,7 @@ class Box:
         self.people.session_up(event.welcome)
         self.post.session_up()
         self.calling.feed(call_happened.LinkBack())
-        self._take_up_call()
+        self.interrupted.take_up()
 
     def _session_lost(self, event: link.SessionLost) -> None:
         self.front.status = "connecting"
@@ -249,41 +245,6 @@ class Box:
     def _call_recorded(self, call: RecordCall) -> None:
         self.post.call_recorded(call)
         self.control.call_recorded(call.call_id, call.reason)
-
-    # --- a call that a restart interrupted ----------------------------------------------------------------------
-
-    def _note_call(self) -> None:
-        """Keep on disk which call is on, so that a restarted box can take it up: never its keys."""
-        view, media = self.calling.machine.current, self.calling.media
-        noted = None
-        state = self.calling.machine.state
-        if view is not None and media is not None and state in ("talking", "reconnecting"):
-            record = media.proven.record
-            noted = UnfinishedCall(view.call_id, record.account, record.device, media.proven.outgoing, self.front.muted)
-        elif view is not None and state == "dialing":
-            noted = UnfinishedCall(view.call_id, view.contact, "", True, self.front.muted)
-        if noted != self._noted_call:
-            self._noted_call = noted
-            self.core.commit([keep_call(noted)])
-
-    def _take_up_call(self) -> None:
-        unfinished, self._unfinished = self._unfinished, None
-        if unfinished is None or self.calling.machine.state != "idle":
-            return
-        if not unfinished.device:
-            self._give_up_call(unfinished)
-            return
-        self.front.set_mute(unfinished.muted, tone=False)
-        self.calling.feed(
-            call_happened.Resumed(unfinished.call_id, unfinished.contact, unfinished.device, unfinished.outgoing)
-        )
-
-    def _give_up_call(self, unfinished: UnfinishedCall) -> None:
-        """Nobody could answer it any more, for its keys are gone: whoever still rings for it is told to stop."""
-        self.core.say(EndRing(unfinished.call_id))
-        self.post.call_recorded(
-            RecordCall(unfinished.call_id, unfinished.contact, True, False, Reason.FAILED, 0.0, (RESTARTED,))
-        )
 
     # --- what it looks like -------------------------------------------------------------------------------------
 

@@ -108,6 +108,7 @@ class Desk:
         for lane in session.lanes.values():
             self.out.append(CloseConnection(lane, "its session ended"))
         self.routes.lost(session.device, self.now)
+        self.rings.caller_left(session.device, self.now)
 
     # --- to the store ---
 

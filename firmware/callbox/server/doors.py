@@ -207,6 +207,7 @@ def _begin_session(desk: Desk, unproven: Unproven, message: Login) -> None:
     call_letters = Bucket(5 * letters_per_s, 1 / letters_per_s)
     session = Session(unproven.connection, message.account, message.device, call_letters)
     desk.sessions.begin(session)
+    desk.rings.caller_came(session.device)
     desk.counters["logins"] += 1
     account = desk.directory.account(message.account)
     desk.send(

@@ -1,8 +1,8 @@
 """Live offers of calls, in memory only, and what they leave behind: the right to open a route for a while.
 
 An offer goes to the devices that are connected and to those that come before it ends: withdrawn by its caller,
-replaced by the caller's next, or `offer_s` old. A *grant* remembers that a ring of this call passed between two
-accounts; routes ask for it.
+replaced by the caller's next, left alone by a caller who is gone, or `offer_s` old. A *grant* remembers that a ring
+of this call passed between two accounts; routes ask for it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,6 +29,12 @@ class Offer:
     void: bool
     given: dict[str, int] = field(default_factory=dict)  # device -> connection that got it
     repeats: int = 0
+    caller_back_by: Instant | None = None  # set while the caller has no session: nobody could take an answer
+
+    @property
+    def due(self) -> Instant:
+        """When it is over."""
+        return self.ends if self.caller_back_by is None else min(self.ends, self.caller_back_by)
 
 
 @dataclass(slots=True)
@@ -42,7 +48,7 @@ class Rings:
 
     @property
     def deadline(self) -> Instant | None:
-        offer_end = next(iter(self._offers.values())).ends if self._offers else None
+        offer_end = min((offer.due for offer in self._offers.values()), default=None)
         grant_end = next(iter(self._grants.values())) if self._grants else None
         return earliest(offer_end, grant_end)
 
@@ -90,7 +96,19 @@ class Rings:
         """Return the offers whose time is over; forget grants that are."""
         for key in [key for key, until in self._grants.items() if until <= now]:
             del self._grants[key]
-        return [offer for offer in self._offers.values() if offer.ends <= now]
+        return [offer for offer in self._offers.values() if offer.due <= now]
+
+    def caller_left(self, device: str, now: Instant) -> None:
+        """The caller's session ended: its offers wait for it a little, then they are over."""
+        for offer in self._of_caller(device):
+            offer.caller_back_by = now + self.bounds.caller_away_s
+
+    def caller_came(self, device: str) -> None:
+        for offer in self._of_caller(device):
+            offer.caller_back_by = None
+
+    def _of_caller(self, device: str) -> list[Offer]:
+        return [offer for offer in self._offers.values() if offer.caller_device == device]
 
     def grant(self, one: str, other: str, call_id: bytes, now: Instant) -> None:
         key = (frozenset((one, other)), call_id)

@@ -38,6 +38,9 @@ class CallBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refill_s: Annotated[float, Meta(description="After the burst: one ring per so many seconds.", gt=0)] = 120.0
     per_hour: Annotated[int, Meta(description="Rings per hour.", ge=1)] = 10
     offer_s: Annotated[float, Meta(description="Seconds that an offer waits for a box to come.", gt=0)] = 60.0
+    caller_away_s: Annotated[
+        float, Meta(description="Seconds that an offer outlives its caller's connection.", gt=0)
+    ] = 12.0
     route_within_s: Annotated[
         float, Meta(description="Seconds after a ring, or the server's start, to open its media route.", gt=0)
     ] = 90.0

@@ -1,0 +1,59 @@
+"""The call that a restart of this box interrupts: noted on disk while it is on, taken up or given up afterwards.
+
+talking when the process ended     -> ask the other box to be let back in, without ringing, muted as it was
+dialling when the process ended    -> nobody could answer it any more: whoever still rings for it is told to stop
+"""
+
+from callbox.app.calling import Calling
+from callbox.app.core import Core
+from callbox.app.front import Front
+from callbox.app.post import Post
+from callbox.app.saved import UnfinishedCall, keep_call
+from callbox.base.reasons import Reason
+from callbox.calls.effects import RecordCall
+from callbox.calls.events import Resumed
+from callbox.wire.signals import EndRing
+
+RESTARTED = "the box restarted while it was calling"
+
+
+class Interrupted:
+    """Knows which call is on, here and on disk. Never its keys."""
+
+    def __init__(self, core: Core, calling: Calling, front: Front, post: Post, found: UnfinishedCall | None) -> None:
+        self._core = core
+        self._calling = calling
+        self._front = front
+        self._post = post
+        self._found = found  # from before the restart, until it is dealt with
+        self._noted = found
+
+    def note(self) -> None:
+        """Write down which call is on, if that has changed."""
+        noted = self._now_on() or self._found
+        if noted != self._noted:
+            self._noted = noted
+            self._core.commit([keep_call(noted)])
+
+    def _now_on(self) -> UnfinishedCall | None:
+        state, view, media = self._calling.machine.state, self._calling.machine.current, self._calling.media
+        if view is not None and media is not None and state in ("talking", "reconnecting"):
+            record, muted = media.proven.record, self._front.muted
+            return UnfinishedCall(view.call_id, record.account, record.device, media.proven.outgoing, muted)
+        if view is not None and state == "dialing":
+            return UnfinishedCall(view.call_id, view.contact, "", True, self._front.muted)
+        return None
+
+    def take_up(self) -> None:
+        """There is a session again: go on with what the restart interrupted, once."""
+        found, self._found = self._found, None
+        if found is None:
+            return
+        if not found.device:
+            self._core.say(EndRing(found.call_id))
+            self._post.call_recorded(
+                RecordCall(found.call_id, found.contact, True, False, Reason.FAILED, 0.0, (RESTARTED,))
+            )
+        elif self._calling.machine.state == "idle":
+            self._front.set_mute(found.muted, tone=False)
+            self._calling.feed(Resumed(found.call_id, found.contact, found.device, found.outgoing))
