@@ -31,7 +31,7 @@ def add(adder: Adder) -> None:
 def _run(options: Options) -> int:
     from callbox.app.assembly import open_world
     from callbox.app.main import run
-    from callbox.app.notify import notify
+    from callbox.notify import notify
 
     home = home_of(options)
     logging.basicConfig(

@@ -17,6 +17,7 @@ from itertools import count
 from callbox.base.chance import SystemChance
 from callbox.base.errors import CallboxError, WrongUse
 from callbox.base.time import Instant
+from callbox.notify import notify, watchdog_interval_s
 from callbox.server.core import Server
 from callbox.server.events import (
     Audit,
@@ -34,7 +35,6 @@ from callbox.server.settings import ServerSettings
 from callbox.server.shell.audit import AuditLog
 from callbox.server.shell.connection import SEND_BUFFER_BYTES, Connection
 from callbox.server.shell.home import Home, wall_ms
-from callbox.server.shell.notify import notify, watchdog_interval_s
 from callbox.server.shell.store_thread import StoreThread
 from callbox.server.shell.tls import server_context
 from callbox.server.stores.sql import SqlStore

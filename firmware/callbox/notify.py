@@ -1,11 +1,11 @@
-"""sd_notify: tell systemd how the service is. Without systemd it does nothing."""
+"""sd_notify: tell systemd how the service is. Box and server use it; without systemd it does nothing."""
 
 import os
 import socket
 
 
 def notify(state: str) -> None:
-    """Send one line such as `READY=1` or `STOPPING=1` to NOTIFY_SOCKET, if there is one."""
+    """Send one line such as `READY=1`, `STOPPING=1` or `WATCHDOG=1` to NOTIFY_SOCKET, if there is one; sd_notify(3)."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -15,6 +15,6 @@ def notify(state: str) -> None:
 
 
 def watchdog_interval_s() -> float | None:
-    """Return how often systemd wants to hear `WATCHDOG=1`: half of what it allows."""
+    """Return how often systemd wants to hear `WATCHDOG=1`: half of what it allows. None: no watchdog."""
     allowed_us = os.environ.get("WATCHDOG_USEC", "")
     return int(allowed_us) / 2_000_000 if allowed_us.isdigit() and int(allowed_us) else None
