@@ -20,6 +20,7 @@ from callbox.app.calling import Calling, Outcomes
 from callbox.app.control import Control
 from callbox.app.core import Core
 from callbox.app.directory import Directory
+from callbox.app.effects import Effect
 from callbox.app.front import Front
 from callbox.app.interrupted import Interrupted
 from callbox.app.keys import Keys
@@ -97,6 +98,7 @@ class Box:
 
     @property
     def deadline(self) -> Instant | None:
+        """When to handle Ticked if nothing else happens first; None: nothing is due."""
         core = self.core
         return earliest(
             core.link.deadline,
@@ -108,7 +110,7 @@ class Box:
             self._leave_at,
         )
 
-    def handle(self, event: Any, now: Instant) -> list[Any]:
+    def handle(self, event: happened.Event, now: Instant) -> list[Effect]:
         """Decide about one event; return the effects to perform, in order."""
         self.core.now = now
         handler = self._handlers.get(type(event))
@@ -121,9 +123,9 @@ class Box:
         self.front.show()
         return performed + self._settled()
 
-    def _settled(self) -> list[Any]:
+    def _settled(self) -> list[Effect]:
         """Take the effects out; what the link tells us among them is handled here, the rest is the world's."""
-        performed: list[Any] = []
+        performed: list[Effect] = []
         while effects := self.core.drain():
             for effect in effects:
                 own = self._handlers.get(type(effect))
@@ -149,7 +151,6 @@ class Box:
 
     def _make_handlers(self) -> dict[type, Callable[[Any], None]]:
         core, front = self.core, self.front
-        to_link: Callable[[Any], None] = lambda event: core.emit(*core.link.handle(event, core.now))  # noqa: E731
         feed = self.calling.feed
         return {
             happened.Started: lambda event: self._started(),
@@ -160,10 +161,10 @@ class Box:
             happened.Asked: lambda event: self.control.asked(event.ask, event.what, event.words),
             happened.AskerLeft: lambda event: self.control.asker_left(event.ask),
             happened.Stopping: lambda event: self._stopping(),
-            link.LaneOpened: to_link,
-            link.LaneReceived: to_link,
-            link.LanePonged: to_link,
-            link.LaneClosed: to_link,
+            link.LaneOpened: self._to_link,
+            link.LaneReceived: self._to_link,
+            link.LanePonged: self._to_link,
+            link.LaneClosed: self._to_link,
             link.SessionUp: self._session_up,
             link.SessionLost: self._session_lost,
             link.Retrying: lambda event: self._link_trouble(event.why),
@@ -198,6 +199,9 @@ class Box:
         core.emit(audio.SetVolume(self.front.volume))
         self.keys.reserve_epoch(then=lambda: core.emit(*core.link.start(core.now)))
 
+    def _to_link(self, event: link.TransportEvent) -> None:
+        self.core.emit(*self.core.link.handle(event, self.core.now))
+
     def _clock_set(self, event: happened.ClockSet) -> None:
         self.core.set_wall(event.wall_ms)
         self.people.clock_trusted, self.people.utc_offset_s = event.trusted, event.utc_offset_s
@@ -222,7 +226,7 @@ class Box:
         if self._leave_at is None:
             self.core.warn(f"connection to the server lost: {event.why}")
         self.post.session_lost()
-        self.calling.feed(call_happened.LinkLost())
+        self.calling.link_lost()
 
     def _link_trouble(self, why: str) -> None:
         self.front.status = "connecting"

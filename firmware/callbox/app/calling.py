@@ -100,7 +100,7 @@ class Calling:
         self.alerting: Alerting | None = None
         self.code = ""
         self.deaf = False  # a box that runs one command takes no calls
-        self._events: deque[Any] = deque()
+        self._events: deque[happened.Event | None] = deque()
         self._feeding = False
         self._perform: dict[type, Callable[[Any], None]] = {
             want.SendOffer: self._send_offer,
@@ -129,7 +129,7 @@ class Calling:
 
     # --- events in --------------------------------------------------------------------------------------------
 
-    def feed(self, event: Any) -> None:
+    def feed(self, event: happened.Event | None) -> None:
         """Give the machine one event (None: only the time); what its effects cause is handled after it, in order."""
         self._events.append(event)
         if self._feeding:
@@ -185,6 +185,13 @@ class Calling:
                 self.feed(happened.FarEnded(body.call_id, device, body.told, account))
             case _:
                 self._core.warn(f"{account} sent something that is not part of a call as a call letter; dropped")
+
+    def link_lost(self) -> None:
+        """The route is left with the session: no voice may go out before the next session has opened it again."""
+        if self.media is not None:
+            self.media.route = None
+            self._core.emit(do.DetachRoute())
+        self.feed(happened.LinkLost())
 
     def route_closed(self, message: RouteClosed) -> None:
         media = self.media
@@ -255,7 +262,10 @@ class Calling:
                 records = [record for record in records if record.device == effect.device]
             offered_to = len(records)
             letters = tuple(self.handshakes.offer(call_id, records, effect.resume, effect.knock))
-            ring = lambda number: Ring(number, call_id, effect.contact, letters, effect.knock, effect.resume)  # noqa: E731
+
+            def ring(number: int) -> Ring:
+                return Ring(number, call_id, effect.contact, letters, effect.knock, effect.resume)
+
             core.commit([], then=lambda: core.request(ring, answered), urgent=True)
 
         def failed(why: str) -> None:
@@ -327,10 +337,10 @@ class Calling:
         media = self.media
         if media is None:
             return
-        record = media.proven.record
-        build = lambda number: OpenRoute(  # noqa: E731
-            number, media.proven.keys.route_token, media.call_id, record.account, record.device
-        )
+        record, token = media.proven.record, media.proven.keys.route_token
+
+        def build(number: int) -> OpenRoute:
+            return OpenRoute(number, token, media.call_id, record.account, record.device)
 
         def answered(message: ServerMessage | None) -> None:
             if isinstance(message, RouteOpened):
