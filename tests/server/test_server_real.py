@@ -245,9 +245,8 @@ def test_media_goes_through_and_a_peer_that_stops_reading_is_cut_off(server: Run
             assert time.monotonic() - began < 15, "the stalled peer was never cut off"
         assert time.monotonic() - began > 1, "the peer was cut off before its time"
         assert server.memory_bytes() - before < 4 * 1024 * 1024
-        assert isinstance(workshop.ask(submit_of(WORKSHOP, KITCHEN, 50)), Accepted)
-        with pytest.raises(ConnectionClosed):
-            kitchen.hear(Refused)
+        with logged_in(server, KITCHEN):  # the server is well, and kitchen may come again
+            pass
 
 
 def _established(line: BoxOnTheLine) -> bool:
