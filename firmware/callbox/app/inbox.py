@@ -29,6 +29,7 @@ from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import Acknowledge, ClaimPrekeys, Devices, Envelope, ServerMessage
 
 MAX_HELD = 64
+CALL_LETTERS_REMEMBERED = 256
 
 CallLetter = Callable[[Inner, DeviceRecord], None]
 
@@ -45,6 +46,7 @@ class Inbox:
         self._threads = threads
         self._outbox = outbox
         self.seen = Seen(saved.store.load(SEEN))
+        self._call_letters: deque[tuple[str, bytes]] = deque(maxlen=CALL_LETTERS_REMEMBERED)
         self._held: dict[tuple[str, str], deque[Envelope]] = {}
         self.on_call_letter: CallLetter = lambda inner, record: None
         self.on_mail: Callable[[str, bytes, bool], None] = lambda contact, message_id, loud: None
@@ -82,6 +84,11 @@ class Inbox:
         if envelope.cls != "call" and (envelope.from_device, envelope.message_id) in self.seen:
             self._acknowledge(envelope)
             return
+        if envelope.cls == "call":
+            letter = (envelope.from_device, envelope.message_id)
+            if letter in self._call_letters:
+                return  # the server hands a live offer out again to a box that reconnects
+            self._call_letters.append(letter)
         try:
             inner = open_letter(core.sessions, core.identity, record, envelope, core.now)
         except Undecryptable as error:

@@ -24,11 +24,10 @@ async def run(box: "Box", world: "World") -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 failed, 2 wrong use."""
-    from callbox.app.commands import parser  # import time counts on a Pi
+    from callbox.app.commands import perform  # import time counts on a Pi
 
-    options = parser().parse_args(arguments)
     try:
-        return int(options.perform(options) or 0)
+        return perform(sys.argv[1:] if arguments is None else arguments)
     except CallboxError as error:
         print(f"callbox: {error.what}", file=sys.stderr)
         if error.cure:

@@ -5,6 +5,7 @@ import argparse
 from callbox import __version__
 from callbox.app.commands import asks, boards, box, people, trying
 from callbox.app.commands.words import Adder
+from callbox.base.errors import CallboxError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,22 +23,22 @@ def parser() -> argparse.ArgumentParser:
     people.add(adder)
     boards.add(adder)
     trying.add(adder)
-    _add_server(commands)
+    commands.add_parser("server", help="run and administer a signaling server", add_help=False)
     return top
 
 
-def _add_server(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    server = commands.add_parser(
-        "server",
-        help="run and administer a signaling server",
-        add_help=False,
-        description="The signaling server: carries sealed messages and sealed voice, and can read none of them.",
-    )
-    server.add_argument("arguments", nargs=argparse.REMAINDER)
-    server.set_defaults(perform=_server)
+def perform(arguments: list[str]) -> int:
+    """Run the command that the arguments name; return its exit code. Raises CallboxError."""
+    if arguments[:1] == ["server"]:  # has a parser of its own, which also answers --help
+        return _server(arguments[1:])
+    options = parser().parse_args(arguments)
+    return int(options.perform(options) or 0)
 
 
-def _server(options: argparse.Namespace) -> int:
-    from callbox.server.commands import main
-
-    return main(options.arguments)
+def _server(arguments: list[str]) -> int:
+    try:
+        from callbox.server.commands import main
+    except ModuleNotFoundError as error:
+        cure = "Install it: pip install 'callbox[server]'"
+        raise CallboxError(f"The server needs the package {error.name}.", cure) from None
+    return main(arguments)

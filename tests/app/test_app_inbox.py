@@ -1,0 +1,17 @@
+"""Letters that come: what is opened once, twice, or not at all."""
+
+from callbox.testing.world import World
+
+
+def test_an_offer_that_the_server_hands_out_again_after_a_reconnect_is_taken_once(world: World) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    kitchen.ask("call", contact="workshop")
+    world.network.cut("workshop")
+    world.run(1.0)
+    world.network.restore("workshop")
+    world.until(lambda: workshop.box.core.link.up, 10.0, "workshop is back")
+    world.run(1.0)
+    assert workshop.state == "ringing"
+    assert not [line for line in workshop.logged if "does not open" in line]
+    workshop.press("talk")
+    world.until(lambda: kitchen.state == workshop.state == "talking", 2.0, "both talk")
