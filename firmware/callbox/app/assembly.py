@@ -3,22 +3,22 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from callbox.app.box import Box, ServerPlace
 from callbox.app.control_socket import ControlSocket
 from callbox.app.home import Home
 from callbox.app.saved import Saved, load
-from callbox.app.settings import BoxSettings, SoundSettings
-from callbox.app.world import TRUSTED_AFTER_MS, World
-from callbox.audio.devices import Devices, open_backend
+from callbox.app.settings import BoxSettings
+from callbox.app.world import World, clock_trusted
+from callbox.audio.devices import open_backend
 from callbox.audio.engine import Engine
+from callbox.audio.facts import Fact
 from callbox.base.chance import SystemChance
 from callbox.conversations.stores import Store
 from callbox.conversations.stores.sqlite import SqliteStore
 from callbox.crypto.fields import FieldCipher
 from callbox.crypto.vaults import open_vault
-from callbox.link.transports import Transport
+from callbox.link.transports import Events, Transport
 from callbox.link.transports.dialling import parse_address
 from callbox.link.transports.websocket import WebSocketTransport
 from callbox.panel.boards import find_board
@@ -45,22 +45,19 @@ def open_world(home: Home, settings_file: Path | None = None) -> tuple[Box, Worl
     settings = home.settings(settings_file)
     pins = open_pins(settings.panel.backend, find_board(settings.panel.board))
     box, saved = open_box(home, settings)
-    devices = open_devices(settings.sound)
-    engine = lambda facts: Engine(devices, facts, cpu_clock=time.thread_time)  # noqa: E731
-    return box, World(saved.store, pins, engine, transport_to(saved), ControlSocket(home.control_socket))
+    devices = open_backend(settings.sound.backend)
+
+    def make_engine(facts: Callable[[Fact], None]) -> Engine:
+        return Engine(devices, facts, cpu_clock=time.thread_time)
+
+    return box, World(saved.store, pins, make_engine, transport_to(saved), ControlSocket(home.control_socket))
 
 
-def open_devices(sound: SoundSettings) -> Devices:
-    """Return the sound backend that the settings name."""
-    return open_backend(sound.backend)
-
-
-def transport_to(saved: Saved) -> Callable[[Callable[[Any], None]], Transport]:
+def transport_to(saved: Saved) -> Callable[[Events], Transport]:
     """Return what makes the transport to this box's server."""
     membership = saved.membership
 
-    def make(events: Callable[[Any], None]) -> Transport:
-        clock_trusted = lambda: time.time_ns() // 1_000_000 >= TRUSTED_AFTER_MS  # noqa: E731
+    def make(events: Events) -> Transport:
         return WebSocketTransport(parse_address(membership.address), membership.authority, events, clock_trusted)
 
     return make

@@ -20,6 +20,7 @@ from callbox.base.errors import CallboxError
 from callbox.base.reasons import Reason
 from callbox.base.time import Instant, earliest
 from callbox.panel import meaning as means
+from callbox.panel.intents import Intent
 
 PATIENCE_S = 10.0
 PRESS_S = 0.15
@@ -187,7 +188,7 @@ class Control:
                 self._watchers[ask] = facts
                 self._core.emit(do.Answer(ask, facts, done=False))
 
-    def _intent(self, intent: Any, needs_call: bool = False) -> Facts:
+    def _intent(self, intent: Intent, needs_call: bool = False) -> Facts:
         if needs_call and self._calling.machine.state == "idle":
             return failure("There is no call.")
         self._front.do(intent)
@@ -195,7 +196,10 @@ class Control:
 
     def _synced(self, ask: int, words: Facts) -> Facts | None:
         """Answered once the server knows everything that was decided here (permissions, calls on or off)."""
-        check: Check = lambda: {"ok": True} if self._people.told_everything else None  # noqa: E731
+
+        def check() -> Facts | None:
+            return {"ok": True} if self._people.told_everything else None
+
         self._wait(ask, check, failure("The server cannot be reached now."))
         return None
 

@@ -26,10 +26,11 @@ class ControlSocket:
         self._server: asyncio.Server | None = None
         self._writers: dict[int, asyncio.StreamWriter] = {}
         self._asks = 0
-        self._happened: Callable[[Any], None] = lambda event: None
+        self._happened: Callable[[Asked | AskerLeft], None] = lambda event: None
 
-    async def start(self, happened: Callable[[Any], None]) -> None:
-        self._happened = happened
+    async def start(self, events: Callable[[Asked | AskerLeft], None]) -> None:
+        """Listen; asks are told to `events`."""
+        self._happened = events
         self._path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
@@ -38,6 +39,7 @@ class ControlSocket:
             os.umask(before)
 
     async def stop(self) -> None:
+        """Listen no longer; who still waits for an answer reads an end."""
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)

@@ -5,9 +5,8 @@ with a continuation for the answer, or commits with a continuation for the disk.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from callbox.app.effects import Log
+from callbox.app.effects import Effect, Log
 from callbox.app.ledger import Ledger, Then
 from callbox.app.settings import BoxSettings
 from callbox.base.chance import Chance
@@ -35,7 +34,7 @@ class Core:
         self.now: Instant = 0.0
         self.ledger = Ledger(self.emit, lambda: self.now)
         self._wall_offset_ms = 0
-        self._effects: list[Any] = []
+        self._effects: list[Effect] = []
         self._replies: dict[int, Reply] = {}
 
     @property
@@ -44,19 +43,24 @@ class Core:
         return self._wall_offset_ms + round(self.now * 1000)
 
     def set_wall(self, wall_ms: int) -> None:
+        """Take the wall time of this very moment."""
         self._wall_offset_ms = wall_ms - round(self.now * 1000)
 
-    def emit(self, *effects: Any) -> None:
+    def emit(self, *effects: Effect) -> None:
+        """Ask the world for these, in order, once the event is decided."""
         self._effects.extend(effects)
 
-    def drain(self) -> list[Any]:
+    def drain(self) -> list[Effect]:
+        """Take out what was emitted since the last time."""
         effects, self._effects = self._effects, []
         return effects
 
     def log(self, text: str) -> None:
+        """Tell the operator what goes on."""
         self.emit(Log("info", text))
 
     def warn(self, text: str) -> None:
+        """Tell the operator what should not be."""
         self.emit(Log("warning", text))
 
     def request(self, build: Callable[[int], ClientMessage], reply: Reply) -> None:
@@ -69,6 +73,7 @@ class Core:
         self.emit(*effects)
 
     def replied(self, number: int, message: ServerMessage | None) -> None:
+        """Hand an answer of the server to whoever asked."""
         reply = self._replies.pop(number, None)
         if reply:
             reply(message)
@@ -79,6 +84,7 @@ class Core:
             self.emit(*self.link.say(message, self.now))
 
     def commit(self, writes: Sequence[Write], then: Then | None = None, urgent: bool = False) -> None:
+        """Store `writes` and every key that changed meanwhile, then call `then` (see `Ledger.commit`)."""
         self.ledger.commit([*writes, *self.key_writes()], then, urgent)
 
     def key_writes(self) -> list[Write]:

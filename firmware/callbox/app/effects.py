@@ -1,14 +1,16 @@
 """What a box wants done. Imperative; made by `Box.handle`, performed by the world without blocking.
 
-Link effects (`callbox.link.session`: OpenLane, SendOnLane, PingLane, CloseLane) and audio commands
-(`callbox.audio.engine`) are handed on as they are.
+Link effects (`callbox.link.events`) and audio commands (`callbox.audio.facts`) are handed on as they are. What the
+link tells the box itself among its effects (SessionUp, Replied, ...) the box handles; the world sees none of it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
+from callbox.audio.facts import Command
 from callbox.conversations.stores import Write
+from callbox.link.events import LinkEffect
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class AttachRoute:
 
 @dataclass(frozen=True, slots=True)
 class DetachRoute:
-    pass
+    """There is no route any more: sealed frames are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +63,7 @@ class Log:
 
     level: Literal["info", "warning", "error"]
     text: str
+
+
+OwnEffect: TypeAlias = Commit | ShowLights | AttachRoute | DetachRoute | Answer | MoveButton | Log
+Effect: TypeAlias = OwnEffect | LinkEffect | Command

@@ -1,13 +1,15 @@
 """What can happen to a box. Past tense; made by the world, handled once by `Box.handle`.
 
-Transport events (`callbox.link.session`) and audio facts (`callbox.audio.engine`) are handed on as they are.
+Transport events (`callbox.link.events`) and audio facts (`callbox.audio.facts`) are handed on as they are.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
+from callbox.audio.facts import Fact
 from callbox.base.time import Instant
+from callbox.link.events import TransportEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CommitFailed:
+    """Nothing of this ticket's batch is on the disk. `sentence` says why."""
+
     ticket: int
     sentence: str
 
@@ -65,9 +69,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class AskerLeft:
+    """The command line waits no longer for the answer to this ask."""
+
     ask: int
 
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
     """The process was asked to end: say goodbye to the far end and the server."""
+
+
+OwnEvent: TypeAlias = (
+    Started | Ticked | ClockSet | ButtonMoved | Committed | CommitFailed | Asked | AskerLeft | Stopping
+)
+Event: TypeAlias = OwnEvent | TransportEvent | Fact

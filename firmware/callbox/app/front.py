@@ -19,8 +19,8 @@ from callbox.base.time import Instant, earliest
 from callbox.calls import events as happened
 from callbox.panel import meaning as means
 from callbox.panel.contacts import contacts
-from callbox.panel.gestures import ButtonChanged, Gestures, Switched
-from callbox.panel.intents import NotYet
+from callbox.panel.gestures import ButtonChanged, Gesture, Gestures, Switched
+from callbox.panel.intents import Intent, NotYet
 from callbox.panel.lights import CallLook, LightState, lights, next_change
 from callbox.panel.parts import Board
 
@@ -118,14 +118,14 @@ class Front:
         if word != self._call_word:
             self._call_word, self._call_since = word, self._core.now
 
-    def _act(self, gestures: Iterable[Any]) -> None:
+    def _act(self, gestures: Iterable[Gesture]) -> None:
         for gesture in gestures:
             if isinstance(gesture, Switched):
                 self._mute_switched = gesture.on
             for intent in means.meaning(gesture, self.view()):
                 self.do(intent)
 
-    def do(self, intent: Any) -> None:
+    def do(self, intent: Intent) -> None:
         """Carry out one intent, from a press or from the command line."""
         self._doers[type(intent)](intent)
 
@@ -186,7 +186,8 @@ class Front:
 
     # --- lights -----------------------------------------------------------------------------------------------------
 
-    def sound_fact(self, fact: Any) -> None:
+    def sound_fact(self, fact: audio.Fact) -> None:
+        """Note what the audio thread says of itself."""
         match fact:
             case audio.LiveChanged(live=live):
                 self.sounding.live = live

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from callbox.app.core import Core
+from callbox.app.core import Core, Reply
 from callbox.base.admission import Admission
 from callbox.base.errors import WrongUse
 from callbox.conversations import admission
@@ -214,7 +214,7 @@ class People:
 
         self._core.request(lambda number: SetRow(number, name, row), told)
 
-    def _calls_told(self, enabled: bool) -> Any:
+    def _calls_told(self, enabled: bool) -> Reply:
         def told(message: ServerMessage | None) -> None:
             if isinstance(message, Accepted) and self._untold_calls == enabled:
                 self._untold_calls = None

@@ -6,24 +6,25 @@ leaves, the same ciphertext is submitted until the server has it, and it is kept
     write -> thread + outbox (queued) -> sealed -> [on disk] -> submitted -> accepted -> delivered -> gone
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from callbox.app.core import Core
 from callbox.app.directory import Directory
-from callbox.app.inbox import Inbox
+from callbox.app.inbox import CallLetter, Inbox
 from callbox.app.people import People
 from callbox.app.saved import Saved
 from callbox.audio.facts import Play
 from callbox.audio.tones import Tone
 from callbox.base.errors import CallboxError, WrongUse
-from callbox.base.time import Instant
+from callbox.base.time import TRUSTED_AFTER_MS, Instant
 from callbox.calls.effects import QueueMissedNotice, RecordCall
 from callbox.conversations.items import CallItem, Item
 from callbox.conversations.outbox import TABLE, Letter, Outbox
 from callbox.conversations.retention import expired
+from callbox.conversations.stores import Write
 from callbox.conversations.threads import Threads
 from callbox.crypto.letters import seal_letter
 from callbox.wire.bodies import Body, Heard, MissedCall, Text
@@ -32,7 +33,6 @@ from callbox.wire.signals import Accepted, Denied, Envelope, ServerMessage, Subm
 
 LETTER_TTL_S = 30 * 24 * 3600
 MAX_TEXT_BYTES = 40_000
-BUILT_MS = 1_767_225_600_000  # 2026-01-01: no honest date of this firmware lies before it
 RETENTION_EVERY_S = 24 * 3600.0
 
 StoredClass = Literal["mail", "receipt"]
@@ -167,7 +167,7 @@ class Post:
             if letter.key not in self._unsaved:
                 self._submit(letter)
 
-    def _queue(self, message_id: bytes, account: str, cls: StoredClass, body: Body, writes: list[Any]) -> None:
+    def _queue(self, message_id: bytes, account: str, cls: StoredClass, body: Body, writes: Sequence[Write]) -> None:
         devices = [record.device for record in self._directory.devices(account)]
         encoded = msgspec.msgpack.encode(body)
         _, queued = self._outbox.queue(message_id, account, cls, encoded, self._core.wall_ms, devices)
@@ -251,11 +251,12 @@ class Post:
         self.inbox.delivered(envelope)
 
     @property
-    def on_call_letter(self) -> Callable[..., None]:
+    def on_call_letter(self) -> CallLetter:
+        """Where letters of calls go, opened."""
         return self.inbox.on_call_letter
 
     @on_call_letter.setter
-    def on_call_letter(self, receive: Callable[..., None]) -> None:
+    def on_call_letter(self, receive: CallLetter) -> None:
         self.inbox.on_call_letter = receive
 
     def _mail_came(self, contact: str, message_id: bytes, loud: bool) -> None:
@@ -267,10 +268,10 @@ class Post:
     def _retire(self) -> None:
         """Apply the retention rules; an untrusted clock deletes nothing."""
         now_ms = self._core.wall_ms
-        writes = self.threads.drop(expired(self.threads.items(limit=1_000_000), now_ms, BUILT_MS))
-        gone, outbox_writes = self._outbox.expired(now_ms, BUILT_MS)
+        writes = self.threads.drop(expired(self.threads.items(limit=1_000_000), now_ms, TRUSTED_AFTER_MS))
+        gone, outbox_writes = self._outbox.expired(now_ms, TRUSTED_AFTER_MS)
         unsent = [write for letter in gone for write in self.threads.unsent(letter.message_id, "expired")]
-        writes = [*writes, *outbox_writes, *unsent, *self.inbox.seen.expired(now_ms, BUILT_MS)]
+        writes = [*writes, *outbox_writes, *unsent, *self.inbox.seen.expired(now_ms, TRUSTED_AFTER_MS)]
         if writes:
             self._core.commit(writes)
 

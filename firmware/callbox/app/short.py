@@ -6,7 +6,7 @@ should know, it stays until the server knows, ten seconds at most.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from callbox.app.assembly import open_box, transport_to
@@ -14,9 +14,10 @@ from callbox.app.box import Box
 from callbox.app.events import Asked
 from callbox.app.home import Home
 from callbox.app.main import run
-from callbox.app.world import World
+from callbox.app.world import Events, World
 from callbox.audio.devices.simulated import SimulatedDevices
 from callbox.audio.engine import Engine
+from callbox.audio.facts import Fact
 from callbox.panel.pins import open_pins
 
 ASK, THEN = 1, 2
@@ -29,8 +30,8 @@ class _Replies:
         self.replies: dict[int, Mapping[str, Any]] = {}
         self.answered = asyncio.Event()
 
-    async def start(self, happened: Any) -> None:
-        self._happened = happened
+    async def start(self, events: Events) -> None:
+        self._happened = events
 
     async def stop(self) -> None:
         """Nothing is open."""
@@ -65,8 +66,7 @@ async def _ask(home: Home, what: str, words: Mapping[str, Any], then: str) -> di
     box, saved = open_box(home, home.settings())
     box.calling.deaf = True
     replies = _Replies()
-    engine = lambda facts: Engine(SimulatedDevices({}), facts)  # noqa: E731
-    world = World(saved.store, open_pins("simulated", box.board), engine, transport_to(saved), replies)
+    world = World(saved.store, open_pins("simulated", box.board), _silent_engine, transport_to(saved), replies)
     await world.start()
     living = asyncio.create_task(run(box, world))
     try:
@@ -80,6 +80,10 @@ async def _ask(home: Home, what: str, words: Mapping[str, Any], then: str) -> di
         world.stopping()
         await living
         await world.stop()
+
+
+def _silent_engine(facts: Callable[[Fact], None]) -> Engine:
+    return Engine(SimulatedDevices([]), facts)
 
 
 async def _stored(box: Box) -> None:

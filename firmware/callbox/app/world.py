@@ -21,33 +21,53 @@ from callbox.app.voice import Voice
 from callbox.audio import facts as audio
 from callbox.audio.engine import Engine
 from callbox.base.errors import CallboxError
-from callbox.base.time import Instant
+from callbox.base.time import TRUSTED_AFTER_MS, Instant
 from callbox.conversations.stores import Store
 from callbox.link.events import (
     CloseLane,
     LaneDown,
     LaneEffect,
     LaneUp,
+    MediaReceived,
     OpenLane,
     PingLane,
     SendOnLane,
+    TransportEvent,
 )
+from callbox.link.transports import Events as TransportEvents
 from callbox.link.transports import Transport, perform
 from callbox.panel.pins import Pins
+from callbox.panel.pins.simulated import SimulatedPins
 
 logger = logging.getLogger("callbox")
 WALL_JUMP_MS = 500
-TRUSTED_AFTER_MS = 1_767_225_600_000  # 2026-01-01: a clock before this box was built is no clock
+Events = Callable[[happened.Event], None]
+
+
+def wall_clock_ms() -> int:
+    """Return Unix time in ms, as the system's clock has it."""
+    return time.time_ns() // 1_000_000
+
+
+def clock_trusted() -> bool:
+    """Say whether somebody has set the clock since the start: a Pi without a battery begins in 1970."""
+    return wall_clock_ms() >= TRUSTED_AFTER_MS
 
 
 class Asking(Protocol):
     """Where asks come from: the control socket, or one command."""
 
-    async def start(self, happened: Callable[[Any], None]) -> None: ...
+    async def start(self, events: Events) -> None:
+        """Begin to tell of asks."""
+        ...
 
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """Tell of no more asks."""
+        ...
 
-    def answer(self, ask: int, reply: Mapping[str, Any], done: bool) -> None: ...
+    def answer(self, ask: int, reply: Mapping[str, Any], done: bool) -> None:
+        """Hand on one reply; with `done` it is the last one of this ask."""
+        ...
 
 
 class World:
@@ -57,14 +77,14 @@ class World:
         self,
         store: Store,
         pins: Pins,
-        make_engine: Callable[[Callable[[Any], None]], Engine],
-        make_transport: Callable[[Callable[[Any], None]], Transport],
+        make_engine: Callable[[Callable[[audio.Fact], None]], Engine],
+        make_transport: Callable[[TransportEvents], Transport],
         socket: Asking,
     ) -> None:
         self._store, self._pins, self._socket = store, pins, socket
         self._loop = asyncio.get_running_loop()
         self._engine = make_engine(self._from_thread)
-        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._queue: asyncio.Queue[happened.Event] = asyncio.Queue()
         self._transport = make_transport(self._from_transport)
         self._voice = Voice(self._engine, self._transport, self.now)
         self._sound = SoundThread(self._engine, self._sound_crashed)
@@ -77,6 +97,7 @@ class World:
             CloseLane: self._to_lane,
             LaneUp: lambda effect: self._voice.lane_up(effect.lane),
             LaneDown: lambda effect: self._voice.lane_down(effect.lane),
+            MediaReceived: lambda effect: None,  # the voice took its messages before they came to the link
             do.Commit: self._commit,
             do.ShowLights: lambda effect: self._pins.show(effect.levels),
             do.AttachRoute: lambda effect: self._voice.attach(effect.route),
@@ -106,9 +127,10 @@ class World:
         self._store.close()
 
     def now(self) -> Instant:
+        """Return the time that deadlines are compared with."""
         return time.monotonic()
 
-    async def next_event(self, until: Instant | None) -> Any:
+    async def next_event(self, until: Instant | None) -> happened.Event:
         """Return what happened next, or Ticked at `until`."""
         jump = self._wall_jump()
         if jump is not None:
@@ -123,26 +145,26 @@ class World:
         except TimeoutError:
             return happened.Ticked()
 
-    def perform(self, effect: Any) -> None:
+    def perform(self, effect: do.Effect) -> None:
         """Do what the box wants. Audio commands go to the audio thread, all else has its performer."""
-        performer = self._performers.get(type(effect))
-        if performer is None:
+        if isinstance(effect, audio.Command):
             self._sound.command(effect)
         else:
-            performer(effect)
+            self._performers[type(effect)](effect)
 
     def stopping(self) -> None:
+        """Tell the box that the process was asked to end."""
         self._happened(happened.Stopping())
 
-    def _happened(self, event: Any) -> None:
+    def _happened(self, event: happened.Event) -> None:
         self._queue.put_nowait(event)
 
-    def _from_transport(self, event: Any) -> None:
+    def _from_transport(self, event: TransportEvent) -> None:
         """Voice goes straight to the audio thread; everything else is decided by the box."""
         if not self._voice.took(event):
             self._happened(event)
 
-    def _from_thread(self, event: Any) -> None:
+    def _from_thread(self, event: happened.Event) -> None:
         self._call_loop(self._happened, event)
 
     def _sound_crashed(self, why: str) -> None:
@@ -154,13 +176,13 @@ class World:
 
     def _wall_jump(self) -> happened.ClockSet | None:
         """Return the wall time if it moved against the monotonic clock, or summer time began or ended."""
-        wall_ms = time.time_ns() // 1_000_000
+        wall_ms = wall_clock_ms()
         offset_ms, utc_offset_s = wall_ms - round(self.now() * 1000), time.localtime().tm_gmtoff
         known = self._wall_offsets
         if known is not None and abs(offset_ms - known[0]) < WALL_JUMP_MS and utc_offset_s == known[1]:
             return None
         self._wall_offsets = (offset_ms, utc_offset_s)
-        return happened.ClockSet(wall_ms, wall_ms >= TRUSTED_AFTER_MS, utc_offset_s)
+        return happened.ClockSet(wall_ms, clock_trusted(), utc_offset_s)
 
     # --- performers -----------------------------------------------------------------------------------------------
 
@@ -179,6 +201,5 @@ class World:
         self._store_thread.submit(self._store.commit, list(effect.writes)).add_done_callback(done)
 
     def _move_button(self, effect: do.MoveButton) -> None:
-        move = getattr(self._pins, "press" if effect.pressed else "release", None)
-        if move is not None:
-            move(effect.button)
+        if isinstance(self._pins, SimulatedPins):
+            (self._pins.press if effect.pressed else self._pins.release)(effect.button)

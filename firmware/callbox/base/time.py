@@ -11,6 +11,9 @@ from typing import TypeAlias
 
 Instant: TypeAlias = float
 
+TRUSTED_AFTER_MS = 1_767_225_600_000
+"""2026-01-01: an earlier wall time is older than this firmware, so its clock was never set."""
+
 
 def earliest(*deadlines: Instant | None) -> Instant | None:
     """Return the first of several deadlines; None stands for "none"."""
