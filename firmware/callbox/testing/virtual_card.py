@@ -65,6 +65,8 @@ class Recorder:
         """Stop and return what was recorded, mono 48 kHz. Safe to call twice."""
         _end(self._process)
         self._thread.join(5)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         whole = b"".join(self._parts)
         return np.frombuffer(whole[: len(whole) // 2 * 2], dtype="<i2").astype(np.int16)
 
@@ -230,5 +232,3 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(3)
-    if process.stdout is not None:
-        process.stdout.close()

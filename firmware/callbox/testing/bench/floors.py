@@ -1,7 +1,7 @@
 """Floors: what the same sound card and the same codec do with no Callbox between them.
 
-    card alone    microphone -> PortAudio -> read -> write -> PortAudio -> speaker    (a process of its own)
-    Opus alone    samples -> encode -> decode -> samples                              (as ctypes calls, CPU counted)
+card alone    microphone -> PortAudio -> read -> write -> PortAudio -> speaker    (a process of its own)
+Opus alone    samples -> encode -> decode -> samples                              (as ctypes calls, CPU counted)
 """
 
 import subprocess
