@@ -291,7 +291,7 @@ def test_tones_prompts_and_volume() -> None:
 
 def test_unsent_bytes_lower_the_step() -> None:
     box = Box()
-    box.start(step_name="near")
+    box.start(step_name=None)
     box.run(0.1)
     box.engine.command(NoteUnsent(5000))
     box.run(0.1)

@@ -27,7 +27,7 @@ def as_is(frame: bytes) -> bytes:
     return frame
 
 
-def started(step_at: RateStep = STEPS[1], canceller: Canceller | None = None) -> Step:
+def started(step_at: RateStep | None = STEPS[1], canceller: Canceller | None = None) -> Step:
     step = Step(canceller or NoCanceller(), open_codec())
     step.start(as_is, as_is, step_at)
     return step
@@ -135,13 +135,22 @@ def test_forged_malformed_and_repeated_frames_are_refused_and_harmless() -> None
 
 
 def test_far_ends_report_lowers_our_step_at_the_next_packet() -> None:
-    step = started(STEPS[0])
+    step = started(None)
     report = pack_plain(PlainFrame(FrameKind.REPORT, 0, pack_report(Report(50, 30, 0, 5))), 60)
     step.run(cycle(0), [report], 0.0)
     frames = [frame for number in range(1, 12) for frame in step.run(cycle(number), [], number / 100).outbound]
     assert step.sending is not None
     assert step.sending.step is STEPS[2]
     assert {len(frame) for frame in frames} == {STEPS[2].plain_bytes}
+
+
+def test_a_held_step_stays_whatever_the_far_end_reports() -> None:
+    step = started(STEPS[0])
+    report = pack_plain(PlainFrame(FrameKind.REPORT, 0, pack_report(Report(50, 30, 0, 5))), 60)
+    for number in range(12):
+        step.run(cycle(number), [report], float(number))
+    assert step.sending is not None
+    assert step.sending.step is STEPS[0]
 
 
 def test_our_report_says_what_was_lost() -> None:

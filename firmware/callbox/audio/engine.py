@@ -40,7 +40,7 @@ from callbox.audio.facts import (
 )
 from callbox.audio.media import SILENT_AFTER_S
 from callbox.audio.step import Step, level_db
-from callbox.audio.steps import DEFAULT_STEP, step_named
+from callbox.audio.steps import step_named
 from callbox.base.errors import CallboxError
 from callbox.base.frames import CYCLE_MS, Samples
 from callbox.base.queues import BoundedQueue
@@ -173,8 +173,8 @@ class Engine:
     def _start(self, command: StartMedia, now: Instant) -> None:
         for _ in self.inbound.drain():  # frames of an earlier session
             pass
-        rate_step = DEFAULT_STEP if command.step_name is None else step_named(command.step_name)
-        self._step.start(command.seal, command.open, rate_step)
+        held = None if command.step_name is None else step_named(command.step_name)
+        self._step.start(command.seal, command.open, held)
         self._started_at = now
         self._first_told = self._silent = False
         self._meter_at = now + METER_S

@@ -34,7 +34,8 @@ class StartMedia:
     """Begin to send and to play, with the keys of one call; replaces a session that is running.
 
     `seal` makes a sealed frame of a plain one; `open` gives the plain frame, or None for one that is forged or
-    has been here before. Both are called on the audio thread. `step_name` fixes the first rate step.
+    has been here before. Both are called on the audio thread. `step_name` holds one rate step;
+    without it the step follows the network.
     """
 
     seal: Seal

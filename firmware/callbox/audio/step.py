@@ -19,7 +19,7 @@ from callbox.audio.echo import Canceller
 from callbox.audio.facts import Open, Seal
 from callbox.audio.media import Receiving, Sending
 from callbox.audio.mixer import Mixer
-from callbox.audio.steps import DEFAULT_STEP, RateControl, RateStep
+from callbox.audio.steps import DEFAULT_STEP, STEPS, RateControl, RateStep
 from callbox.audio.tones import Tones
 from callbox.base.frames import Samples, silence
 from callbox.base.time import Instant
@@ -54,10 +54,11 @@ class Step:
         self._codec = codec
         self._played = silence()
 
-    def start(self, seal: Seal, open_: Open, rate_step: RateStep = DEFAULT_STEP) -> None:
-        """Begin a media session."""
+    def start(self, seal: Seal, open_: Open, held: RateStep | None = None) -> None:
+        """Begin a media session. Its rate step follows the network, unless one is to be `held`."""
         self.stop()
-        self.rate = RateControl(rate_step)
+        rate_step = held or DEFAULT_STEP
+        self.rate = RateControl(rate_step, STEPS if held is None else (held,))
         self.sending = Sending(self._codec, seal, rate_step)
         self.receiving = Receiving(self._codec, open_)
 
