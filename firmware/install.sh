@@ -60,7 +60,7 @@ has_file() { compgen -G "$1" >/dev/null; }
 
 look_for_python() {
     python=$(find_python) && return
-    [[ -z ${PYTHON:-} ]] || fail "PYTHON=$PYTHON is not a Python 3.11, 3.12 or 3.13 that runs."
+    [[ -z ${PYTHON:-} ]] || fail "PYTHON=$PYTHON is not a Python 3.11, 3.12 or 3.13 that runs ($("$PYTHON" -V 2>&1 | head -n 1))."
     python=python3
     lack python3 "Callbox runs on Python 3.11 to 3.13"
     install_packages
@@ -126,11 +126,11 @@ unpack_pulseaudio() {
     local there=$PWD/$venv/pulseaudio library modules
     [[ $venv == /* ]] && there=$venv/pulseaudio
     mkdir -p "$there"
-    (cd "$there" && apt-get download -qq pulseaudio && dpkg-deb -x pulseaudio_*.deb . && rm pulseaudio_*.deb)
+    (cd "$there" && run_quietly apt-get download pulseaudio && dpkg-deb -x pulseaudio_*.deb . && rm pulseaudio_*.deb)
     library=$(dirname "$(find "$there" -name 'libpulsecore-*.so')")
     modules=$(dirname "$(find "$there" -name module-null-sink.so)")
     printf '#!/bin/sh\nexport LD_LIBRARY_PATH=%q\nexec %q --dl-search-path=%q "$@"\n' \
-        "$library" "$there/usr/bin/pulseaudio" "$modules" >"$venv/bin/pulseaudio"
+        "$library:$modules" "$there/usr/bin/pulseaudio" "$modules" >"$venv/bin/pulseaudio"
     chmod +x "$venv/bin/pulseaudio"
 }
 
