@@ -96,7 +96,7 @@ def test_three_devices_of_a_peer_share_its_bound() -> None:
         side = callee(KITCHEN, ALICE, caller(ALICE, KITCHEN, call_id=number.to_bytes(16, "big")).offer)
         book.add("alice", device, side, 0.0)
     with pytest.raises(HandshakeRefused, match="too many"):
-        book.check("alice", "d" * 16, bytes(16), 0.0)
+        book.check("alice", "d" * 16, caller(ALICE, KITCHEN).offer, 0.0)
 
 
 def test_the_same_offer_twice_is_refused() -> None:
@@ -120,16 +120,25 @@ def test_a_proven_call_stays_and_does_not_count() -> None:
     assert book.deadline is None
 
 
-def test_a_resume_takes_the_place_of_its_own_proven_call_only() -> None:
+def test_a_fresh_offer_takes_the_place_of_an_older_one_of_its_call() -> None:
+    book = OpenHandshakes()
+    for number in range(MAX_OPEN_PER_PEER):
+        offered(book, number, 0.0)
+    again = callee(KITCHEN, ALICE, caller(ALICE, KITCHEN, "again", call_id=bytes(16)).offer, "fresh")
+    book.add("alice", ALICE.device, again, 1.0)
+    assert len(book) == MAX_OPEN_PER_PEER
+    assert book.get("alice", ALICE.device, bytes(16)) is again
+
+
+def test_a_resume_takes_the_place_of_its_own_proven_call() -> None:
     book = OpenHandshakes()
     outgoing = caller(ALICE, KITCHEN)
     side = callee(KITCHEN, ALICE, outgoing.offer)
     book.add("alice", ALICE.device, side, 0.0)
     resumed = callee(KITCHEN, ALICE, caller(ALICE, KITCHEN, "after restart", resume=True).offer, "fresh")
-    with pytest.raises(HandshakeRefused, match="already"):
-        book.add("alice", ALICE.device, resumed, 1.0)
     side.revealed(outgoing.ringing(side.ringing), 1.0)
     book.add("alice", ALICE.device, resumed, 2.0)
+    assert side.proven, "its keys are good until the new ones are"
     assert book.get("alice", ALICE.device, CALL_ID) is resumed
 
 

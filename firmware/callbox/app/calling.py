@@ -32,6 +32,7 @@ from callbox.wire.bodies import (
     CallRinging,
     CallTaken,
     Inner,
+    Probe,
 )
 from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import (
@@ -183,8 +184,16 @@ class Calling:
                 self.feed(happened.FarTaken(body.call_id, body.by, account))
             case CallEnd():
                 self.feed(happened.FarEnded(body.call_id, device, body.told, account))
+            case Probe():
+                self._session_was_lost(account)
             case _:
                 self._core.warn(f"{account} sent something that is not part of a call as a call letter; dropped")
+
+    def _session_was_lost(self, account: str) -> None:
+        """A device could not open what we sent (it restarted in the middle?): offer it again what we offer now."""
+        call = self.machine.current
+        if call is not None and self.machine.state == "dialing" and call.contact == account:
+            self._send_offer(want.SendOffer(call.call_id, account, call.knock, resume=False))
 
     def link_lost(self) -> None:
         """The route is left with the session: no voice may go out before the next session has opened it again."""

@@ -80,6 +80,10 @@ class Directory:
         claims = bool(missing or not known) and may_claim
 
         def answered(message: ServerMessage | None) -> None:
+            if message is None and claims and claimed_at is None:
+                self._claimed_at.pop(
+                    (account, cls), None
+                )  # the link went first: nothing was claimed, as far as we know
             if not isinstance(message, Devices):
                 failed("offline" if message is None else "no-such-account")
                 return

@@ -55,7 +55,7 @@ class Handshakes:
         self._core = core
         self._callers: dict[bytes, CallerHandshakes] = {}
         self._offered: OrderedDict[bytes, tuple[DeviceRecord, ...]] = OrderedDict()
-        self._acks: dict[tuple[bytes, str], CallAck] = {}
+        self._acks: dict[tuple[bytes, str], tuple[CallAnswer, CallAck]] = {}
         self._open = OpenHandshakes()
         self._incoming: dict[bytes, _Incoming] = {}
 
@@ -105,6 +105,7 @@ class Handshakes:
             )
             for record in records
         }
+        self._forget_acks(call_id)
         self._callers[call_id] = CallerHandshakes(by_device)
         self._offered[call_id] = tuple(records)
         while len(self._offered) > CALLS_REMEMBERED:
@@ -119,17 +120,23 @@ class Handshakes:
         self.send(record, self._caller(body.call_id).ringing(record.device, body))
 
     def on_answer(self, record: DeviceRecord, body: CallAnswer) -> None:
-        """Verify an answer and keep the ack for it; the call machine decides whether it is sent."""
+        """Verify an answer and keep the ack for it; the call machine decides whether it is sent.
+
+        The same answer may come again: our ack to it was lost with somebody's link.
+        """
+        parties = body.call_id, record.device
+        if parties in self._acks and self._acks[parties][0] == body:
+            return
         ack = self._caller(body.call_id).answered(record.device, body)
         if ack is not None:
-            self._acks[body.call_id, record.device] = ack
+            self._acks[parties] = body, ack
 
     def acknowledge(self, call_id: bytes, record: DeviceRecord) -> Proven | None:
         """Send the ack that makes this device the winner, or the same one again."""
-        ack = self._acks.get((call_id, record.device))
-        if ack is None:
+        verified = self._acks.get((call_id, record.device))
+        if verified is None:
             return None
-        self.send(record, ack)
+        self.send(record, verified[1])
         return Proven(record, self._callers[call_id][record.device].keys, outgoing=True)
 
     def _caller(self, call_id: bytes) -> CallerHandshakes:
@@ -143,7 +150,10 @@ class Handshakes:
     def on_offer(self, record: DeviceRecord, body: CallOffer) -> None:
         """Take up an offer, silently: send our fresh key."""
         core = self._core
-        self._open.check(record.account, record.device, body.call_id, core.now, body.resume)
+        present = self._incoming.get(body.call_id)
+        if present is not None and present.acked and not body.resume:
+            raise HandshakeRefused("this call is on already")
+        self._open.check(record.account, record.device, body, core.now)
         handshake = CalleeHandshake(
             body,
             my_account_key=core.identity.account_public,
@@ -199,10 +209,14 @@ class Handshakes:
         caller = self._callers.pop(call_id, None)
         if caller is not None:
             caller.forget()
-        self._acks = {parties: ack for parties, ack in self._acks.items() if parties[0] != call_id}
+        self._forget_acks(call_id)
         incoming = self._incoming.pop(call_id, None)
         if incoming is not None:
+            incoming.handshake.forget()
             self._open.close(incoming.record.account, incoming.record.device, call_id)
+
+    def _forget_acks(self, call_id: bytes) -> None:
+        self._acks = {parties: kept for parties, kept in self._acks.items() if parties[0] != call_id}
 
 
 def guarded(step: Callable[[], None], refused: Callable[[str], None]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from callbox.base.time import Instant, earliest
 from callbox.crypto.errors import HandshakeRefused
 from callbox.crypto.handshake import CalleeHandshake, CallerHandshake
-from callbox.wire.bodies import CallAck, CallAnswer, CallReveal, CallRinging
+from callbox.wire.bodies import CallAck, CallAnswer, CallOffer, CallReveal, CallRinging
 
 MAX_OPEN_PER_PEER = 3
 
@@ -65,23 +65,30 @@ class OpenHandshakes:
         """When the next waiting handshake expires."""
         return earliest(*(handshake.expires for handshake in self._book.values() if handshake.waiting))
 
-    def check(self, peer: str, device: str, call_id: bytes, now: Instant, resume: bool = False) -> None:
-        """Raise HandshakeRefused if this peer has three open, or this device offers a call that is here already.
+    def check(self, peer: str, device: str, offer: CallOffer, now: Instant) -> None:
+        """Raise HandshakeRefused if this peer has three open, or this very offer is here already.
 
-        A `resume` may take the place of the proven handshake of its own call. Call it before `CalleeHandshake` is
-        made, so that a flood costs no key.
+        A device may offer its call anew (a server or a box restarted, and the offer with it): a fresh commitment takes
+        the place of the older one. Call it before `CalleeHandshake` is made, so that a flood costs no key.
         """
         self.tick(now)
-        present = self._book.get((peer, device, call_id))
-        if present is not None and not (resume and present.proven):
+        mine = (peer, device, offer.call_id)
+        present = self._book.get(mine)
+        if present is not None and present.offer.commitment == offer.commitment:
             raise HandshakeRefused("this call was offered already")
-        waiting = sum(1 for key, handshake in self._book.items() if key[0] == peer and handshake.waiting)
+        waiting = sum(key[0] == peer and key != mine and handshake.waiting for key, handshake in self._book.items())
         if waiting >= MAX_OPEN_PER_PEER:
             raise HandshakeRefused("this peer has too many offers open")
 
     def add(self, peer: str, device: str, handshake: CalleeHandshake, now: Instant) -> None:
-        """Keep a new handshake. Raises HandshakeRefused as `check` does."""
-        self.check(peer, device, handshake.offer.call_id, now, handshake.offer.resume)
+        """Keep a new handshake. Raises HandshakeRefused as `check` does.
+
+        A proven one whose place it takes stays good for whoever holds it, until the new one is proven, too.
+        """
+        self.check(peer, device, handshake.offer, now)
+        older = self._book.get((peer, device, handshake.offer.call_id))
+        if older is not None and not older.proven:
+            older.forget()
         self._book[peer, device, handshake.offer.call_id] = handshake
 
     def get(self, peer: str, device: str, call_id: bytes) -> CalleeHandshake:
