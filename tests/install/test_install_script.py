@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ORDINARY = ("bash", "cat", "chmod", "dirname", "env", "grep", "head", "ln", "ls", "mkdir", "mktemp", "rm", "sed")
-ORDINARY += ("sha256sum", "tail", "touch", "uname")
+ORDINARY = ["bash", "cat", "chmod", "dirname", "env", "grep", "head", "ln", "ls", "mkdir", "mktemp", "rm", "sed", "tail"]
+ORDINARY += ["sha256sum", "touch", "uname"]
 
 # `$MACHINE` is the folder of the played machine: `log` is what was called, `packages` exists once apt-get installed.
 STUBS = {
@@ -25,7 +25,10 @@ case "$*" in
     -V) echo "Python 3.11.2" ;;
     *ensurepip*) exit 0 ;;
     *ctypes*) [ -e "$MACHINE/packages" ] ;;
-    "-m venv"*) rm -rf "$4"; mkdir -p "$4/bin"; touch "$4/pyvenv.cfg"; ln -s "$MACHINE/bin/python3" "$4/bin/python"; log "$@" ;;
+    "-m venv"*)
+        log "$@"
+        rm -rf "$4"; mkdir -p "$4/bin"; touch "$4/pyvenv.cfg"
+        ln -s "$MACHINE/bin/python3" "$4/bin/python" ;;
     *) log "$@" ;;
 esac""",
     "gcc": '[ -e "$MACHINE/packages" ]',
