@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callbox.base.chance import SeededChance
 from callbox.base.errors import CallboxError
 from callbox.crypto.errors import NoSession, Undecryptable, Untrusted
+from callbox.crypto.identity import Identity
 from callbox.crypto.sessions import (
     FAILURE_WINDOW_S,
     MAX_FAILURES,
@@ -308,3 +310,38 @@ def test_a_damaged_store_is_told_in_words(stored: bytes) -> None:
 FUZZED = people()
 FUZZED[0].start(FUZZED[1], "mail")
 FIRST_LETTER = FUZZED[0].sessions.seal(FUZZED[1].record, "mail", PADDED)
+
+
+def with_id_of(other: Person, name: str) -> Person:
+    """Make an account whose device has chosen the id of another account's device."""
+    chosen = bytes.fromhex(other.device)
+
+    class Choosing(SeededChance):
+        def token(self, size: int) -> bytes:
+            return chosen if size == len(chosen) else super().token(size)
+
+    identity = Identity.create(name, Choosing(name), wall_ms=0)
+    return Person(identity, Sessions(identity, {}), list(identity.new_prekeys(5, fallback=False)))
+
+
+@pytest.mark.parametrize("who_begins", ["anna", "mallory"])
+def test_a_stranger_with_the_device_id_of_a_friend_gets_and_sends_nothing_in_its_name(who_begins: str) -> None:
+    anna, bert = people()
+    mallory = with_id_of(anna, "mallory")
+    assert mallory.device == anna.device
+    if who_begins == "anna":
+        bert.open(anna, anna.seal(bert, "mail", Text("hello")))
+        with pytest.raises(Undecryptable):
+            bert.open(mallory, mallory.seal(bert, "mail", Text("I am mallory")))
+        answer = bert.seal(anna, "mail", Text("for anna alone"))
+        assert text_of(anna.open(bert, answer)) == "for anna alone"
+    else:
+        bert.open(mallory, mallory.seal(bert, "mail", Text("I am mallory")))
+        with pytest.raises(NoSession):
+            bert.sessions.seal(anna.record, "mail", PADDED)
+        again = mallory.sessions.seal(bert.record, "mail", PADDED)
+        with pytest.raises(Undecryptable):
+            bert.sessions.open(anna.record, "mail", *again, 0.0)
+    bert = bert.restarted()
+    bert.start(anna, "mail")
+    assert text_of(anna.open(bert, bert.seal(anna, "mail", Text("still for anna")))) == "still for anna"

@@ -47,6 +47,7 @@ class _SavedSession(msgspec.Struct):
 class _SavedSlot(msgspec.Struct):
     sessions: list[_SavedSession]
     retired: list[str]
+    peer: bytes
 
 
 class _Held:
@@ -60,9 +61,14 @@ class _Held:
 
 
 class _Slot:
-    """The sessions with one device for one class, the one to send on first."""
+    """The sessions with one device for one class, the one to send on first.
 
-    def __init__(self) -> None:
+    `peer`: the exchange key of that device. An id alone names nobody: whoever makes a record chooses the id in it, and
+    with a stranger's session among these, letters for the device would be sealed for the stranger.
+    """
+
+    def __init__(self, peer: bytes) -> None:
+        self.peer = peer
         self.held: list[_Held] = []
         # Ids of sessions dropped for lack of room. A replayed first letter under a fallback key would otherwise
         # bring one back, and we would send on a session that its peer has forgotten.
@@ -78,12 +84,12 @@ class _Slot:
 
     def export(self) -> bytes:
         sessions = [_SavedSession(held.olm.pickle(open_pickle_key()), held.unanswered) for held in self.held]
-        return msgspec.msgpack.encode(_SavedSlot(sessions, list(self.retired)))
+        return msgspec.msgpack.encode(_SavedSlot(sessions, list(self.retired), self.peer))
 
     @classmethod
     def restore(cls, data: bytes) -> "_Slot":
-        slot = cls()
         saved = msgspec.msgpack.decode(data, type=_SavedSlot)
+        slot = cls(saved.peer)
         for session in saved.sessions:
             slot.held.append(
                 _Held(vodozemac.Session.from_pickle(session.pickle, open_pickle_key()), session.unanswered)
@@ -133,7 +139,9 @@ class Sessions:
         except ValueError:  # a key of small order
             raise Untrusted("the device's keys are unusable") from None
         key = f"{record.device}/{cls}"
-        self._slots.setdefault(key, _Slot()).prefer(_Held(olm))
+        slot = self._slot_of(record, cls) or _Slot(record.olm_exchange_key)
+        slot.prefer(_Held(olm))
+        self._slots[key] = slot
         self._changed.add(key)
 
     def may_renew(self, device: str, cls: SessionClass, now: Instant) -> bool:
@@ -151,7 +159,7 @@ class Sessions:
     def seal(self, record: DeviceRecord, cls: SessionClass, padded: bytes) -> tuple[int, bytes]:
         """Return (Olm type, ciphertext). Raises NoSession. Store `changed()` before it is sent."""
         key = f"{record.device}/{cls}"
-        slot = self._slots.get(key)
+        slot = self._slot_of(record, cls)
         if slot is None or not slot.held:
             raise NoSession("no session with this device yet")
         held = slot.held[0]
@@ -169,7 +177,10 @@ class Sessions:
         if len(failures) == MAX_FAILURES and now - failures[0] < FAILURE_WINDOW_S:
             raise Undecryptable("too many letters of this device did not open")
         key = f"{record.device}/{cls}"
-        slot = self._slots.get(key) or _Slot()
+        slot = self._slot_of(record, cls)
+        if slot is None and key in self._slots:
+            raise Undecryptable("another device goes by this id")
+        slot = slot or _Slot(record.olm_exchange_key)
         try:
             message = vodozemac.AnyOlmMessage.from_parts(olm_type, ciphertext)
             held, padded = self._opened(slot, record, message)
@@ -204,6 +215,11 @@ class Sessions:
         self._changed.clear()
         self._account_changed = False
         return changed
+
+    def _slot_of(self, record: DeviceRecord, cls: SessionClass) -> _Slot | None:
+        """Return the sessions with this very device; None too when another one has its id."""
+        slot = self._slots.get(f"{record.device}/{cls}")
+        return slot if slot is not None and slot.peer == record.olm_exchange_key else None
 
     def _opened(self, slot: _Slot, record: DeviceRecord, message: vodozemac.AnyOlmMessage) -> tuple[_Held, bytes]:
         """Return the session that opens `message`, a new one if it must be, and the letter. Raises ValueError."""
