@@ -1,5 +1,6 @@
 """Contacts: permissions, dial buttons, keys that are pinned, compared, and that change; and the record of consent."""
 
+import msgspec
 import pytest
 
 from callbox.base.errors import WrongUse
@@ -111,11 +112,42 @@ def test_a_card_that_differs_from_the_pinned_key_wins(kept: Kept) -> None:
     assert kept.pin(KEY, "CARD") == "pinned"
 
 
-def test_the_card_of_the_pinned_key_changes_nothing(kept: Kept) -> None:
+def test_the_card_of_the_pinned_key_vouches_for_it_and_changes_nothing_else(kept: Kept) -> None:
     kept.pin(KEY, "CARD")
     before = kept.kitchen
     kept.keep(kept.contacts.allow("kitchen", "ring", 7, fingerprint="CARD"))
-    assert kept.kitchen == before
+    assert kept.kitchen == msgspec.structs.replace(before, carded=True)
+
+
+def test_text_follows_a_new_key_only_where_nobody_vouched_for_the_old_one(kept: Kept) -> None:
+    assert kept.kitchen.text_key is None
+    kept.pin(KEY, "CARD")
+    kept.pin(OTHER, "FAKE")
+    assert kept.kitchen.text_key == OTHER, "trust on first use: the newest one"
+    kept.keep(kept.contacts.allow("kitchen", "ring", 7, fingerprint="CARD"))
+    assert kept.kitchen.text_key == KEY, "a card says which"
+    kept.keep(kept.contacts.verify("kitchen", 8))
+    assert kept.kitchen.text_key == OTHER, "compared"
+    kept.pin(THIRD)
+    assert kept.kitchen.text_key == OTHER
+
+
+def test_text_never_goes_to_a_first_key_that_is_not_the_cards(kept: Kept) -> None:
+    kept.keep(kept.contacts.allow("kitchen", "ring", 6, fingerprint="CARD"))
+    kept.pin(OTHER, "FAKE")
+    assert kept.kitchen.text_key is None
+    kept.pin(KEY, "CARD")
+    assert kept.kitchen.text_key == KEY
+
+
+def test_a_key_that_was_given_up_does_not_come_back(kept: Kept) -> None:
+    kept.pin(KEY, "LOST")
+    kept.pin(OTHER)
+    kept.keep(kept.contacts.confirm_new_key("kitchen", 7))
+    assert kept.pin(KEY, "LOST") == "former"
+    assert (kept.kitchen.account_key, kept.kitchen.changed_key) == (OTHER, None)
+    kept.keep(kept.contacts.allow("kitchen", "ring", 8, fingerprint="LOST"))
+    assert kept.pin(KEY, "LOST") == "pinned", "unless a card says so"
 
 
 def test_a_strangers_key_is_not_kept(kept: Kept) -> None:

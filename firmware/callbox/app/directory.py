@@ -1,7 +1,8 @@
 """Which devices other accounts have, and an Olm session to each: fetched once, kept, verified before use.
 
-The first account key seen for a contact is pinned; another one later is a *changed key*, which is never used: it
-blocks calls until a person confirms it (`contacts`).
+The first account key seen for a contact is pinned. Another one later is a *changed key*: it blocks calls until a person
+confirms it, and is written to only where nobody vouched for the old one (`contacts`). Everything here comes from the
+server, so nothing is believed but signatures, and what is kept is bounded.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,8 +12,8 @@ import msgspec
 
 from callbox.app.core import Core
 from callbox.base.time import Instant
-from callbox.conversations.contacts import Contacts
-from callbox.conversations.stores import Put
+from callbox.conversations.contacts import Contacts, Pin
+from callbox.conversations.stores import Delete, Put
 from callbox.crypto.errors import Untrusted
 from callbox.crypto.letters import seal_letter
 from callbox.crypto.records import card_fingerprint, verify_record
@@ -24,6 +25,8 @@ from callbox.wire.signals import ClaimPrekeys, DevicePrekey, Devices, FetchDevic
 SessionClass = Literal["mail", "call"]
 PROBE_TTL_S = 7 * 24 * 3600
 CLAIM_AGAIN_S = 120.0  # the server allows a handful of claims in ten minutes
+MOST_DEVICES = 16  # of one account
+MOST_STRANGERS = 256  # accounts that are nobody's contact, by whom a letter came
 
 _signed = msgspec.msgpack.Decoder(SignedRecord)
 
@@ -35,25 +38,43 @@ class Directory:
         self._core = core
         self._contacts = contacts
         self._records: dict[tuple[str, str], DeviceRecord] = {}
+        self._owners: dict[str, str] = {}  # device -> account: an id is chosen by whoever makes the record
         self._fresh: set[str] = set()  # accounts asked about in this session
         self._claimed_at: dict[tuple[str, SessionClass], Instant] = {}
         self.on_key_changed: Callable[[str], None] = lambda account: None
+        self.on_device_gone: Callable[[str], None] = lambda device: None
         for value in saved.values():
             record = verify_record(_signed.decode(value))
             self._records[record.account, record.device] = record
+            self._owners[record.device] = record.account
 
     def record(self, account: str, device: str) -> DeviceRecord | None:
         return self._records.get((account, device))
 
     def devices(self, account: str) -> list[DeviceRecord]:
         """Return the devices of `account` that may be written to."""
-        contact = self._contacts.get(account)
-        key = contact.current_key if contact else None
-        return [
-            record
-            for (name, _), record in self._records.items()
-            if name == account and not record.revoked and key in (None, record.account_key)
-        ]
+        return [record for record in self._of(account) if self.may_write(record)]
+
+    def may_write(self, record: DeviceRecord) -> bool:
+        """Say whether letters may be sealed for this device: it lives, and has the key that its owner is known by."""
+        contact = self._contacts.get(record.account)
+        return not record.revoked and (contact is None or contact.text_key == record.account_key)
+
+    def meet(self, record: DeviceRecord) -> Pin:
+        """Hold the account key of a device against its contact's: pin the first one, note a changed one."""
+        contact = self._contacts.get(record.account)
+        if contact is None or contact.account_key == record.account_key:
+            return "same"
+        outcome, writes = self._contacts.pin(record.account, record.account_key, card_fingerprint(record.account_key))
+        if outcome == "changed" and writes:
+            self._core.warn(f"{record.account} has a new box (another account key): calls wait for a confirmation")
+            self.on_key_changed(record.account)
+        if writes:
+            self._core.commit(writes)
+        return outcome
+
+    def _of(self, account: str) -> list[DeviceRecord]:
+        return [record for (name, _), record in self._records.items() if name == account]
 
     def session_started(self) -> None:
         """A new server session: what is known may have changed meanwhile."""
@@ -70,6 +91,8 @@ class Directory:
         failed: Callable[[str], None],
     ) -> None:
         """Make sure of an Olm session of class `cls` to every device of `account`, then go on."""
+        for record in self._of(account):
+            self.meet(record)  # known perhaps from before it was a contact's
         known = self.devices(account)
         missing = [record.device for record in known if not self._core.sessions.has(record.device, cls)]
         if known and not missing and account in self._fresh:
@@ -126,24 +149,56 @@ class Directory:
                 self._start_session(record, entry, cls)
 
     def _accept(self, record: DeviceRecord, entry: DevicePrekey) -> bool:
-        """Keep `record` if it is not older than what is known. Another account key than the pinned one is noted."""
-        contact = self._contacts.get(record.account)
-        if contact is not None:
-            print_of_key = card_fingerprint(record.account_key)
-            outcome, writes = self._contacts.pin(record.account, record.account_key, print_of_key)
-            self._core.commit(writes)
-            if outcome == "changed":
-                self._core.warn(f"{record.account} has a new box (another account key): calls wait for a confirmation")
-                self.on_key_changed(record.account)
+        """Keep `record` if it is its account's and not older than what is known; say whether it may be written to."""
         key = (record.account, record.device)
         known = self._records.get(key)
-        if known is not None and (record.sequence < known.sequence or record.account_key != known.account_key):
-            self._core.warn(f"server gave an older or foreign record of {record.account}; kept the newer one")
+        problem = self._problem(record, known)
+        if problem:
+            self._core.warn(f"server gave a device record of {record.account} {problem}; not taken")
             return False
+        self.meet(record)
         if known != record:
-            self._records[key] = record
-            self._core.commit([Put("peers", "/".join(key), msgspec.msgpack.encode(entry.record))])
+            self._keep(record, entry)
+        if record.revoked or (known is not None and known.olm_exchange_key != record.olm_exchange_key):
+            self._core.sessions.forget(record.device)
+            self._core.commit([])
+        if record.revoked and known is not None and not known.revoked:
+            self._core.warn(f"{record.account} has given up a device")
+            self.on_device_gone(record.device)
         return not record.revoked
+
+    def _problem(self, record: DeviceRecord, known: DeviceRecord | None) -> str:
+        """Return what speaks against a record whose signatures hold; empty for nothing."""
+        identity, contact = self._core.identity, self._contacts.get(record.account)
+        if record.account == identity.account and record.account_key != identity.account_public:
+            return "that has our name and another key"
+        if record.device == identity.device or self._owners.get(record.device, record.account) != record.account:
+            return "with the id of another account's device"
+        if contact is not None and record.account_key in contact.former_keys:
+            return "whose key was given up for a new one"
+        if known is None:
+            return "too many" if len(self._of(record.account)) >= MOST_DEVICES else ""
+        if record.account_key != known.account_key or record.sequence < known.sequence:
+            return "that is older or foreign"
+        return (
+            "that differs from one of the same number" if record.sequence == known.sequence and record != known else ""
+        )
+
+    def _keep(self, record: DeviceRecord, entry: DevicePrekey) -> None:
+        key = (record.account, record.device)
+        self._records[key] = record
+        self._owners[record.device] = record.account
+        self._core.commit([Put("peers", "/".join(key), msgspec.msgpack.encode(entry.record))])
+        strangers = {account: None for account, _ in self._records if self._contacts.get(account) is None}
+        if len(strangers) > MOST_STRANGERS:
+            self._forget(next(iter(strangers)))
+
+    def _forget(self, account: str) -> None:
+        """Let go of a stranger's devices; they are fetched again when a letter of theirs comes."""
+        for record in self._of(account):
+            del self._records[record.account, record.device], self._owners[record.device]
+            self._core.sessions.forget(record.device)
+            self._core.commit([Delete("peers", f"{record.account}/{record.device}")])
 
     def _start_session(self, record: DeviceRecord, entry: DevicePrekey, cls: SessionClass | None) -> None:
         if cls is None or entry.key is None or self._core.sessions.has(record.device, cls):

@@ -16,7 +16,8 @@ from callbox.wire.records import Row
 
 TABLE = "contacts"
 CONSENTS = "consents"
-Pin = Literal["pinned", "same", "changed"]
+MOST_FORMER_KEYS = 16
+Pin = Literal["pinned", "same", "changed", "former"]
 
 
 class Contact(msgspec.Struct, frozen=True):
@@ -33,11 +34,22 @@ class Contact(msgspec.Struct, frozen=True):
     breakthrough: bool = False  # may ring in quiet hours, at the second call within 3 minutes
     ring_style: Literal["full", "rising", "light"] = "full"
     notify: bool = True  # a message from them makes a sound
+    carded: bool = False  # `fingerprint` is a card's, not that of the first key that came along
+    former_keys: tuple[bytes, ...] = ()  # given up for a confirmed new one: a lost box, which may be in wrong hands
 
     @property
     def current_key(self) -> bytes | None:
-        """The key that text is sealed for: the newest one seen."""
+        """The newest key seen: the one whose number is compared."""
         return self.changed_key or self.account_key
+
+    @property
+    def text_key(self) -> bytes | None:
+        """The key that text is sealed for, None: nobody's.
+
+        A new key gets text before it is confirmed only if nobody ever vouched for the old one. Otherwise whoever runs
+        the server could read what is written to a contact whose numbers were compared.
+        """
+        return self.account_key if self.verified or self.carded else self.current_key
 
 
 class Consent(msgspec.Struct, frozen=True):
@@ -96,6 +108,8 @@ class Contacts:
             contact = msgspec.structs.replace(contact, dial=dial)
         if fingerprint is not None and fingerprint != contact.fingerprint:
             contact = msgspec.structs.replace(contact, fingerprint=fingerprint, account_key=None, verified=False)
+        if fingerprint is not None:
+            contact = msgspec.structs.replace(contact, carded=True, former_keys=())
         return [*writes, *self._keep(msgspec.structs.replace(contact, permission=row)), _consent(at_ms, name, row)]
 
     def silence(self, name: str, silenced: bool, at_ms: int) -> list[Write]:
@@ -118,9 +132,7 @@ class Contacts:
         contact = self._known(name)
         if contact.current_key is None:
             raise WrongUse(f"No key of {contact.name} is known yet.", "It comes with the first message or call.")
-        contact = msgspec.structs.replace(
-            contact, account_key=contact.current_key, changed_key=None, verified=True, fingerprint=""
-        )
+        contact = msgspec.structs.replace(_with_newest_key(contact), verified=True)
         return [*self._keep(contact), _consent(at_ms, contact.name, "numbers compared")]
 
     def confirm_new_key(self, name: str, at_ms: int) -> list[Write]:
@@ -128,9 +140,7 @@ class Contacts:
         contact = self._known(name)
         if contact.changed_key is None:
             raise WrongUse(f"{contact.name} has no new box to confirm.")
-        contact = msgspec.structs.replace(
-            contact, account_key=contact.changed_key, changed_key=None, verified=False, fingerprint=""
-        )
+        contact = msgspec.structs.replace(_with_newest_key(contact), verified=False)
         return [*self._keep(contact), _consent(at_ms, contact.name, "new box confirmed")]
 
     def forget(self, name: str, at_ms: int) -> list[Write]:
@@ -151,13 +161,16 @@ class Contacts:
         """Meet a contact's account key (whose fingerprint is given). A stranger's is not kept: "same", no writes.
 
         pinned: it is the first one. same: nothing new. changed: it is not the pinned one, or not the card's; it
-        waits in `changed_key`, and every call is refused until the owner confirms it.
+        waits in `changed_key`, and every call is refused until the owner confirms it. former: one that was given up
+        for a confirmed new one; nothing of it counts any more.
         """
         contact = self.get(name)
         if contact is None:
             return "same", []
         if key == contact.account_key:
             return "same", []  # an unconfirmed new key stays: a lying server cannot wipe its trace
+        if key in contact.former_keys:
+            return "former", []
         if contact.account_key is None:
             first = not contact.fingerprint and contact.changed_key is None
             if first or (contact.fingerprint and contact.fingerprint == fingerprint):
@@ -183,6 +196,16 @@ class Contacts:
 def consents(loaded: Mapping[str, bytes]) -> list[Consent]:
     """Return the loaded record of consent, oldest first."""
     return sorted(read_rows(Consent, CONSENTS, loaded.items()).values(), key=lambda consent: consent.at_ms)
+
+
+def _with_newest_key(contact: Contact) -> Contact:
+    """Return the contact with its newest key as its own; the one before, if it is another, is given up."""
+    former = contact.former_keys
+    if contact.changed_key is not None and contact.account_key is not None:
+        former = (*former, contact.account_key)[-MOST_FORMER_KEYS:]
+    return msgspec.structs.replace(
+        contact, account_key=contact.current_key, changed_key=None, fingerprint="", carded=False, former_keys=former
+    )
 
 
 def _consent(at_ms: int, name: str, what: str) -> Put:
