@@ -35,6 +35,8 @@ NOT_REACHED = {
     Reason.LOST: "`callbox status` says what is wrong with the connection.",
 }
 TOLD_AT_ONCE = ("state", "lights", "muted")
+KEPT = frozenset({"message", "allow", "silence", "block", "verify", "calls", "quiet", "quiet hours"})
+LONGEST_PRESS_S = 60.0
 
 Facts = Mapping[str, Any]
 Check = Callable[[], Facts | None]
@@ -103,7 +105,7 @@ class Control:
             "message": lambda ask, words: self._post.write(str(words["contact"]), str(words["text"])),
             "allow": lambda ask, words: self._people.allow(words),
             "silence": lambda ask, words: self._people.silence(str(words["contact"]), bool(words["on"])),
-            "block": lambda ask, words: self._people.allow({"contact": words["contact"], "row": "blocked"}),
+            "block": lambda ask, words: self._block(str(words["contact"])),
             "contacts": lambda ask, words: {"ok": True, "contacts": self._people.listed()},
             "quiet hours": lambda ask, words: people.set_quiet_hours(words["span"]),
             "number": lambda ask, words: people.safety_number(str(words["contact"])),
@@ -130,10 +132,26 @@ class Control:
             )
         except CallboxError as error:
             reply = failure(error)
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             reply = failure(f"The request {what!r} was not understood: {error!r}.")
-        if reply is not None:
+        if reply is not None and reply.get("ok") and what in KEPT:
+            self._answer_when_kept(ask, reply)
+        elif reply is not None:
             self._core.emit(do.Answer(ask, reply))
+
+    def _answer_when_kept(self, ask: int, reply: Facts) -> None:
+        """What a person was told is done must outlast a power cut: answer once it is on disk."""
+        kept: list[bool] = []
+        self._core.commit([], then=lambda: kept.append(True))
+        give_up_at = self._core.now + PATIENCE_S
+
+        def check() -> Facts | None:
+            if kept or self._core.now < give_up_at:
+                return reply if kept else None
+            why = self._core.ledger.fault or "The card is too slow."
+            return failure(f"This is not stored yet. {why}", "A restart before it is stored loses it.")
+
+        self._wait(ask, check, reply)
 
     def asker_left(self, ask: int) -> None:
         self._watchers.pop(ask, None)
@@ -194,6 +212,14 @@ class Control:
         self._front.do(intent)
         return {"ok": True, "state": self._calling.machine.state}
 
+    def _block(self, contact: str) -> Facts:
+        """Block, and end the call with that person; one that only rings is taken back by the server."""
+        reply = self._people.allow({"contact": contact, "row": "blocked"})
+        current = self._calling.machine.current
+        if current is not None and current.contact == reply["contact"] and self._calling.machine.state != "ringing":
+            self._front.do(means.HangUp())
+        return reply
+
     def _synced(self, ask: int, words: Facts) -> Facts | None:
         """Answered once the server knows everything that was decided here (permissions, calls on or off)."""
 
@@ -205,7 +231,7 @@ class Control:
 
     def _sent(self, ask: int, words: Facts) -> Facts | None:
         """Answered once the server has taken a text that was queued; `words` is the reply of `message`."""
-        message_id = str(words["id"])
+        message_id = bytes.fromhex(str(words["id"]))
 
         def check() -> Facts | None:
             state = self._post.state_of(message_id)
@@ -249,6 +275,8 @@ class Control:
             return failure("The panel of this box is real.", cure)
         if button not in self._front.buttons:
             return failure(f"There is no button {button!r}.", f"The board has: {', '.join(self._front.buttons)}.")
+        if not 0.0 < hold_s <= LONGEST_PRESS_S:
+            return failure("A press cannot be so long.", f"Hold it for up to {LONGEST_PRESS_S:.0f} seconds.")
         current = self._calling.machine.current
         start = self._core.now
         if self._calling.machine.state == "ringing" and current is not None and current.ringing_since is not None:

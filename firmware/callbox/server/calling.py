@@ -105,7 +105,10 @@ def _ring_refusal(desk: Desk, session: Session, message: Ring) -> tuple[DeniedWh
 
 
 def _deny_ring(desk: Desk, session: Session, message: Ring, why: DeniedWhy, retry_after_s: float = 0.0) -> None:
-    desk.deny(session, message.request, why, _TOLD.get(why, Told.UNAVAILABLE), retry_after_s)
+    """Refuse. A stranger is told nothing, so that its box does not spend its one request on a missed-call notice."""
+    stranger = why == "not-allowed" and desk.rows.of(message.to_account, session.account) == "request"
+    told = None if stranger else _TOLD.get(why, Told.UNAVAILABLE)
+    desk.deny(session, message.request, why, told, retry_after_s)
 
 
 def _give(desk: Desk, offer: Offer) -> None:

@@ -225,7 +225,7 @@ DeniedWhy = Literal[
 
 
 class Denied(msgspec.Struct, frozen=True, tag="denied"):
-    """A request was not done. `told` is set where the request was a ring."""
+    """A request was not done. `told` is set where the request was a ring, and not a stranger's."""
 
     request: Number
     why: DeniedWhy
