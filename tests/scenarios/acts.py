@@ -44,3 +44,8 @@ def all_idle(world: World, *boxes: SimulatedBox, within_s: float = LAST_TONES_S)
         assert not box.light("live"), world.story()
         assert not box.light("call"), world.story()
         assert not box.hears_sound(), f"{box.name} still sounds\n{world.story()}"
+
+
+def mark_of(box: SimulatedBox, message_id: str) -> str | None:
+    """Return how far a text of this box came: queued, sent, delivered, heard."""
+    return box.box.post.state_of(bytes.fromhex(message_id))
