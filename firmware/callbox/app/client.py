@@ -14,6 +14,16 @@ LONGEST_ASK_S = 120.0
 RETRY_S = 0.05
 
 
+class NotRunning(CallboxError):
+    """No box runs in a folder."""
+
+    def __init__(self, home: Home) -> None:
+        if home.holds_box:
+            super().__init__(f"No box runs in {home.folder}.", f"Start it: callbox run --home {home.folder}")
+        else:
+            super().__init__(f"There is no box in {home.folder}.", 'Make one: callbox join "INVITE"')
+
+
 def ask(home: Home, what: str, patience_s: float = PATIENCE_S, **words: Any) -> Iterator[dict[str, Any]]:
     """Yield the replies to one ask, the last one included. Waits up to `patience_s` for the box to be there."""
     connection = _connect(home, patience_s)
@@ -58,7 +68,5 @@ def _connect(home: Home, patience_s: float) -> socket.socket:
         except OSError:
             connection.close()
             if time.monotonic() >= give_up_at:
-                raise CallboxError(
-                    f"No box runs in {home.folder}.", f"Start it: callbox run --home {home.folder}"
-                ) from None
+                raise NotRunning(home) from None
             time.sleep(RETRY_S)

@@ -16,6 +16,7 @@ from callbox.app.events import Asked, AskerLeft
 
 logger = logging.getLogger("callbox")
 MAX_LINE_BYTES = 256 * 1024
+SWALLOWED_BYTES = 4096
 
 
 class ControlSocket:
@@ -51,7 +52,8 @@ class ControlSocket:
         writer = self._writers.get(ask)
         if writer is None:
             return
-        writer.write(json.dumps({**reply, "done": done}, ensure_ascii=False).encode() + b"\n")
+        line = json.dumps({**reply, "done": done}, ensure_ascii=False)
+        writer.write(line.encode("utf-8", "replace") + b"\n")  # an asker may have sent half a surrogate pair
         if done:
             del self._writers[ask]
             writer.close()
@@ -62,9 +64,12 @@ class ControlSocket:
         self._writers[ask] = writer
         try:
             words = json.loads(await reader.readline())
+            if not isinstance(words, dict):
+                raise TypeError("an ask is an object")
             self._happened(Asked(ask, str(words.pop("ask")), words))
-            await reader.read()  # returns when the asker goes away
-        except (ValueError, KeyError, AttributeError, OSError) as error:
+            while await reader.read(SWALLOWED_BYTES):  # until the asker goes away
+                pass
+        except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
             logger.warning("control socket: a request could not be read: %s", error)
             self.answer(ask, {"ok": False, "error": "The request could not be read."}, True)
         finally:

@@ -19,14 +19,22 @@ class Home:
         self.settings_file = folder / "box.toml"
         self.store_file = folder / "box.sqlite"
         self._lock_fd: int | None = None
+        self._folder_fd: int | None = None
 
     @property
     def control_socket(self) -> Path:
-        """Where a running box listens; a deep folder is reached by a path relative to where we are."""
-        path = self.folder / "control.sock"
-        if len(os.fsencode(path.absolute())) <= SOCKET_PATH_LIMIT:
-            return path.absolute()
-        return Path(os.path.relpath(path))
+        """Where a running box listens; a folder too deep for a socket's path is reached through an open descriptor."""
+        path = self.folder.absolute() / "control.sock"
+        if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT or not self.folder.is_dir():
+            return path
+        if self._folder_fd is None:
+            self._folder_fd = os.open(self.folder, os.O_PATH | os.O_DIRECTORY)
+        return Path(f"/proc/self/fd/{self._folder_fd}/control.sock")
+
+    @property
+    def holds_box(self) -> bool:
+        """Whether a box was made in this folder, or is just being made."""
+        return self.store_file.exists()
 
     @classmethod
     def named(cls, given: str | None) -> "Home":
@@ -40,9 +48,12 @@ class Home:
             if not self.settings_file.exists():
                 self.settings_file.write_text(sample(BoxSettings), encoding="utf-8")
         except OSError as error:
-            raise CallboxError(
-                f"The folder {self.folder} cannot be used: {error.strerror}.", "Name another one with --home."
-            ) from None
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> CallboxError:
+        return CallboxError(
+            f"The folder {self.folder} cannot be used: {error.strerror}.", "Name another one with --home."
+        )
 
     def settings(self, file: Path | None = None) -> BoxSettings:
         """Read box.toml; every problem in it is told at once (BadSettings)."""
@@ -59,7 +70,10 @@ class Home:
 
     def lock(self) -> bool:
         """Take the folder for this process; False when another process has it. Freed when the process ends."""
-        fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from callbox.app.core import Core
-from callbox.app.directory import Directory
+from callbox.app.directory import CLAIM_AGAIN_S, Directory
 from callbox.app.inbox import CallLetter, Inbox
 from callbox.app.people import People
 from callbox.app.saved import Saved
@@ -21,6 +21,7 @@ from callbox.audio.tones import Tone
 from callbox.base.errors import CallboxError, WrongUse
 from callbox.base.time import TRUSTED_AFTER_MS, Instant
 from callbox.calls.effects import QueueMissedNotice, RecordCall
+from callbox.conversations.admission import TextWelcome
 from callbox.conversations.items import CallItem, Item
 from callbox.conversations.outbox import TABLE, Letter, Outbox
 from callbox.conversations.retention import expired
@@ -33,6 +34,7 @@ from callbox.wire.signals import Accepted, Denied, Envelope, ServerMessage, Subm
 
 LETTER_TTL_S = 30 * 24 * 3600
 MAX_TEXT_BYTES = 40_000
+SEEK_AGAIN_S = CLAIM_AGAIN_S + 1.0
 RETENTION_EVERY_S = 24 * 3600.0
 
 StoredClass = Literal["mail", "receipt"]
@@ -50,6 +52,7 @@ class Post:
         self._outbox = Outbox(saved.store.load(TABLE))
         self._unsaved: set[str] = set()  # sealed, and not on disk yet
         self._reaching: set[str] = set()
+        self._sought: dict[str, Instant] = {}  # device without a session -> when to look for one again
         self._retention_at: Instant | None = None
         self.inbox = Inbox(core, people, directory, self.threads, self._outbox, saved)
         self.inbox.on_mail = self._mail_came
@@ -61,7 +64,7 @@ class Post:
 
     @property
     def deadline(self) -> Instant | None:
-        return self._outbox.deadline
+        return earliest(self._outbox.deadline, *self._sought.values())
 
     # --- what a person says ------------------------------------------------------------------------------------
 
@@ -87,9 +90,9 @@ class Post:
     def ready_text(self, contact: str) -> None:
         self.write(contact, self._core.settings.calls.ready_text, ready_made=True)
 
-    def state_of(self, message_id: str) -> str | None:
+    def state_of(self, message_id: bytes) -> str | None:
         """Return queued, sent, delivered, heard or unsent."""
-        item = self.threads.get(bytes.fromhex(message_id))
+        item = self.threads.get(message_id)
         return getattr(item, "state", None)
 
     def messages(self, contact: str | None, last: int, read: bool) -> dict[str, Any]:
@@ -143,13 +146,26 @@ class Post:
     def session_lost(self) -> None:
         self._outbox.link_lost()
         self._reaching.clear()
+        self._sought.clear()
         self.inbox.session_lost()
+
+    def device_gone(self, device: str) -> None:
+        """A device was given up by its account: nothing waits for it any more."""
+        self._core.commit(self._outbox.without_device(device))
+
+    def confirmed(self, account: str) -> None:
+        """A person confirmed the key of a contact: what waited for that may go."""
+        self._reaching.discard(account)
+        self.pump()
 
     def tick(self) -> None:
         """Retry what was refused, and once a day let go of what is too old."""
         now = self._core.now
         if self._outbox.deadline is not None and now >= self._outbox.deadline:
             self._outbox.tick(now)
+            self.pump()
+        if any(due <= now for due in self._sought.values()):
+            self._sought = {device: due for device, due in self._sought.items() if due > now}
             self.pump()
         if self._retention_at is None or now >= self._retention_at:
             self._retention_at = now + RETENTION_EVERY_S
@@ -192,8 +208,12 @@ class Post:
     def _seal(self, letter: Letter) -> None:
         core = self._core
         record = self._directory.record(letter.to_account, letter.to_device)
+        if record is not None and not self._directory.may_write(record):
+            return  # until its key is confirmed
         if record is None or not core.sessions.has(letter.to_device, "mail"):
-            self._reach(letter.to_account)
+            if letter.to_device not in self._sought:
+                self._sought[letter.to_device] = core.now + SEEK_AGAIN_S
+                self._reach(letter.to_account)
             return
         envelope = seal_letter(
             core.sessions,
@@ -259,11 +279,12 @@ class Post:
     def on_call_letter(self, receive: CallLetter) -> None:
         self.inbox.on_call_letter = receive
 
-    def _mail_came(self, contact: str, message_id: bytes, loud: bool) -> None:
-        """A text is safe here: tell its sender's device, and the person."""
-        if loud:
+    def _mail_came(self, contact: str, message_id: bytes, welcome: TextWelcome) -> None:
+        """A text is safe here: tell the person. A stranger's does not become what the talk button calls back."""
+        if welcome in ("read", "request"):
             self._core.emit(Play(Tone.MESSAGE, False))
-        self._people.talked_with(contact)
+        if welcome != "request":
+            self._people.talked_with(contact)
 
     def _retire(self) -> None:
         """Apply the retention rules; an untrusted clock deletes nothing."""

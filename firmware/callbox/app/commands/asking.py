@@ -5,6 +5,7 @@ threads) also works while it is off: the command then opens the box's folder its
 """
 
 import argparse
+import time
 from typing import Any
 
 from callbox.app import client
@@ -19,10 +20,17 @@ def ask(options: Options, what: str, **words: Any) -> dict[str, Any]:
 
 
 def ask_or_open(options: Options, what: str, then: str = "", **words: Any) -> dict[str, Any]:
-    """Ask the running box; if none runs, open its folder for this one thing."""
+    """Ask the running box; if none runs, open its folder for this one thing. A box being made or started is awaited."""
     from callbox.app.short import ask_folder
 
     home = home_of(options)
-    if home.folder.is_dir() and home.lock():
-        return client.checked(ask_folder(home, what, words, then))
-    return client.ask_once(home, what, **words)
+    give_up_at = time.monotonic() + client.PATIENCE_S
+    while True:
+        if home.holds_box and home.lock():
+            return client.checked(ask_folder(home, what, words, then))
+        try:
+            return client.ask_once(home, what, patience_s=0.0, **words)
+        except client.NotRunning:
+            if time.monotonic() >= give_up_at:
+                raise
+        time.sleep(client.RETRY_S)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from callbox.app.client import NotRunning
 from callbox.app.commands.words import Adder, home_of, progress
 from callbox.app.home import Home
 from callbox.base.errors import CallboxError
@@ -60,11 +61,12 @@ def _run(options: Options) -> int:
 
 
 def _lock(home: Home) -> None:
-    if not home.folder.is_dir():
-        raise CallboxError(f"There is no box in {home.folder}.", 'Make one: callbox join "INVITE"')
+    """Take the folder of a box; one that is being made, or in use by another command, is awaited."""
     give_up_at = time.monotonic() + LOCK_PATIENCE_S
-    while not home.lock():
+    while not (home.holds_box and home.lock()):
         if time.monotonic() >= give_up_at:
+            if not home.holds_box:
+                raise NotRunning(home)
             raise CallboxError(f"A box already runs in {home.folder}.", "Stop it first, or name another folder: --home")
         time.sleep(RETRY_S)
 
@@ -76,7 +78,8 @@ def _join(options: Options) -> int:
     invite = parse_invite(options.invite)
     home = home_of(options)
     home.prepare()
-    _lock(home)
+    if not home.lock():
+        raise CallboxError(f"A box runs in {home.folder}.", "Name another folder for this one: --home")
     progress(f"joining {invite.server} as {invite.name} ...")
     account = asyncio.run(join(home, invite))
     home.unlock()
