@@ -53,9 +53,7 @@ lack() { packages+=("$1"); reasons+=("$2"); }
 
 has_program() { PATH="$venv/bin:$PATH" command -v "$1" >/dev/null 2>&1; }
 has_library() { "$python" -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$1" 2>/dev/null; }
-has_header() { printf '#include <%s>\n' "$1" | gcc "${@:2}" -E -o /dev/null - 2>/dev/null; }
-# $1 is a pattern; unquoted on purpose.
-# shellcheck disable=SC2086
+has_header() { gcc -E -o /dev/null - <<<"#include <$1>" 2>/dev/null; }
 has_file() { compgen -G "$1" >/dev/null; }
 
 look_for_python() {
@@ -109,7 +107,7 @@ look_for_sound() {
 # there the daemon is unpacked into the virtual environment, beside its libraries, and never becomes the desktop's own.
 unpacks_pulseaudio=false
 look_for_pulseaudio() {
-    if ! has_program apt-get || ! apt-get -s install --no-install-recommends pulseaudio 2>/dev/null | grep -q '^Remv'; then
+    if ! has_program apt-get || ! apt-get -s install --no-install-recommends pulseaudio 2>/dev/null | grep '^Remv' >/dev/null; then
         lack pulseaudio "virtual sound cards, in a daemon of their own"
         return
     fi

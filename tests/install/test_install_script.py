@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ORDINARY = ["bash", "cat", "chmod", "dirname", "env", "grep", "head", "ln", "ls", "mkdir", "mktemp", "rm", "sed", "tail"]
-ORDINARY += ["sha256sum", "touch", "uname"]
+ORDINARY = ["bash", "cat", "chmod", "dirname", "env", "grep", "head", "ln", "ls", "mkdir", "mktemp", "rm", "sed"]
+ORDINARY += ["sha256sum", "tail", "touch", "uname"]
 
 # `$MACHINE` is the folder of the played machine: `log` is what was called, `packages` exists once apt-get installed.
 STUBS = {
