@@ -19,7 +19,7 @@ from callbox.app.saved import Saved
 from callbox.audio.facts import Play
 from callbox.audio.tones import Tone
 from callbox.base.errors import CallboxError, WrongUse
-from callbox.base.time import TRUSTED_AFTER_MS, Instant
+from callbox.base.time import TRUSTED_AFTER_MS, Instant, earliest
 from callbox.calls.effects import QueueMissedNotice, RecordCall
 from callbox.conversations.admission import TextWelcome
 from callbox.conversations.items import CallItem, Item
