@@ -135,6 +135,7 @@ unpack_pulseaudio() {
 look_for_test_tools() {
     [[ $purpose == test ]] || return 0
     has_program systemd-analyze || lack systemd "checks the unit files"
+    has_program ss || lack iproute2 "counts the bytes on the wire for make bench"
     has_program shellcheck || lack shellcheck "checks the shell scripts"
 }
 
@@ -207,7 +208,8 @@ is_installed() {
 install_callbox() {
     say "installing Callbox and its Python packages (a minute or two)"
     # Where lgpio is built, PYPI makes its setup.py build the C library in, instead of asking for one to link with.
-    PYPI=1 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[$extra]" ||
+    # PIP_USE_PEP517 is what every newer pip does; Debian 12's complains at length without it.
+    PYPI=1 PIP_USE_PEP517=1 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[$extra]" ||
         fail "pip could not install Callbox's packages; its message is above. Is there a network?"
     state >"$venv/callbox-installed-$extra"
 }
