@@ -136,9 +136,9 @@ def test_what_was_kept_is_known_after_a_restart(asking: Asking, workshop: Identi
 
 def test_looking_up_one_device_claims_no_prekey(asking: Asking, workshop: Identity) -> None:
     found: list[DeviceRecord | None] = []
-    asking.directory.look_up("workshop", workshop.device, found.append)
+    asking.directory.look_up("workshop", workshop.device, found.append, lambda: None)
     assert asking.desk.link.asked == [FetchDevices(1, "workshop")]
     asking.answer(published(workshop))
-    asking.directory.look_up("workshop", workshop.device, found.append)
+    asking.directory.look_up("workshop", workshop.device, found.append, lambda: None)
     assert found == [workshop.device_record] * 2
     assert not asking.desk.core.sessions.has(workshop.device, "mail")

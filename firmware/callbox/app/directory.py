@@ -6,7 +6,7 @@ server, so nothing is believed but signatures, and what is kept is bounded.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,7 +20,7 @@ from callbox.crypto.records import card_fingerprint, verify_record
 from callbox.wire.bodies import Probe
 from callbox.wire.errors import MalformedMessage
 from callbox.wire.records import DeviceRecord, SignedRecord
-from callbox.wire.signals import ClaimPrekeys, DevicePrekey, Devices, FetchDevices, ServerMessage, Submit
+from callbox.wire.signals import ClaimPrekeys, Denied, DevicePrekey, Devices, FetchDevices, ServerMessage, Submit
 
 SessionClass = Literal["mail", "call"]
 PROBE_TTL_S = 7 * 24 * 3600
@@ -123,8 +123,13 @@ class Directory:
         else:
             self._core.request(lambda number: FetchDevices(number, account), answered)
 
-    def look_up(self, account: str, device: str, then: Callable[[DeviceRecord | None], None]) -> None:
-        """Find one device's record, asking the server if it is not known; no prekey is claimed."""
+    def look_up(
+        self, account: str, device: str, then: Callable[[DeviceRecord | None], None], failed: Callable[[], Any]
+    ) -> None:
+        """Find one device's record, asking the server if it is not known; no prekey is claimed.
+
+        `then` gets None if the account has no such device; `failed` is called if the server did not say.
+        """
         known = self.record(account, device)
         if known is not None:
             then(known)
@@ -133,6 +138,9 @@ class Directory:
         def answered(message: ServerMessage | None) -> None:
             if isinstance(message, Devices):
                 self._learn(account, message.devices, None)
+            elif not (isinstance(message, Denied) and message.why == "no-such-account"):
+                failed()
+                return
             then(self.record(account, device))
 
         self._core.request(lambda number: FetchDevices(number, account), answered)

@@ -15,7 +15,7 @@ from callbox.app.core import Core
 from callbox.app.directory import Directory
 from callbox.app.people import People
 from callbox.app.saved import Saved
-from callbox.conversations.admission import welcome_text
+from callbox.conversations.admission import TextWelcome, welcome_text
 from callbox.conversations.outbox import Outbox
 from callbox.conversations.seen import TABLE as SEEN
 from callbox.conversations.seen import Seen
@@ -28,7 +28,10 @@ from callbox.wire.names import is_valid_name
 from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import Acknowledge, ClaimPrekeys, Devices, Envelope, ServerMessage
 
-MAX_HELD = 64
+MAX_HELD = 64  # letters of one device that wait for its record
+MAX_SENDERS_HELD = 32
+MAX_REQUESTS = 32  # strangers who wait for an answer; what more of them write is dropped
+UNCONFIRMED = "from a new box that is not confirmed"
 CALL_LETTERS_REMEMBERED = 256
 
 CallLetter = Callable[[Inner, DeviceRecord], None]
@@ -48,8 +51,9 @@ class Inbox:
         self.seen = Seen(saved.store.load(SEEN))
         self._call_letters: deque[tuple[str, bytes]] = deque(maxlen=CALL_LETTERS_REMEMBERED)
         self._held: dict[tuple[str, str], deque[Envelope]] = {}
+        self._renewing: set[tuple[str, str]] = set()
         self.on_call_letter: CallLetter = lambda inner, record: None
-        self.on_mail: Callable[[str, bytes, bool], None] = lambda contact, message_id, loud: None
+        self.on_mail: Callable[[str, bytes, TextWelcome], None] = lambda contact, message_id, welcome: None
         self.pump: Callable[[], None] = lambda: None
 
     def delivered(self, envelope: Envelope) -> None:
@@ -64,17 +68,25 @@ class Inbox:
             if len(held) < MAX_HELD:
                 held.append(envelope)
             return
+        if len(self._held) >= MAX_SENDERS_HELD:
+            return  # not acknowledged, so it comes again
         self._held[sender] = deque([envelope])
-        self._directory.look_up(*sender, lambda record: self._open_held(sender, record))
+        self._directory.look_up(
+            *sender, lambda record: self._open_held(sender, record), lambda: self._held.pop(sender, None)
+        )
 
     def session_lost(self) -> None:
         """Unanswered look-ups are over; the server delivers again what was not acknowledged."""
         self._held.clear()
+        self._renewing.clear()
 
     def _open_held(self, sender: tuple[str, str], record: DeviceRecord | None) -> None:
         for envelope in self._held.pop(sender, ()):
             if record is None:
                 self._core.warn(f"a letter of {sender[0]} is from a device that its account does not have; dropped")
+                self._acknowledge(envelope)
+            elif self._directory.meet(record) == "former":
+                self._core.warn(f"a letter of {sender[0]} is from a box that was given up for a new one; dropped")
                 self._acknowledge(envelope)
             else:
                 self._open(envelope, record)
@@ -108,24 +120,24 @@ class Inbox:
     def _store(self, envelope: Envelope, inner: Inner, record: DeviceRecord) -> None:
         core, account = self._core, record.account
         writes: list[Write] = list(self.seen.note(record.device, inner.message_id, core.wall_ms))
-        loud = False
+        confirmed, welcome = self._people.confirmed(record), self._welcome(inner, record)
         match inner.body:
-            case Text():
-                text_writes, loud = self._text(inner, inner.body, record)
-                writes += text_writes
+            case Text() if welcome != "drop":
+                problem = UNCONFIRMED if not confirmed and self._people.get(account) is not None else ""
+                writes += self._text(inner, inner.body, record, problem)
             case Heard(messages=messages, mark=mark):
                 writes += self._outbox.delivered(record.device, messages)
-                writes += self._threads.mark(messages, mark, account)
+                writes += self._threads.mark(messages, mark, account) if confirmed else []
             case MissedCall(call_id=call_id, knock=knock):
                 contact = self._people.get(account)
-                if contact is not None:
+                if contact is not None and confirmed:
                     _, missed = self._threads.missed_noticed(
                         call_id, contact, self._people.controls, core.wall_ms, knock=knock
                     )
                     writes += missed
             case Probe():
                 writes += self._outbox.reseal(record.device)
-        if envelope.cls == "mail":
+        if envelope.cls == "mail" and welcome != "drop":  # to whom we drop, we look switched off
             receipt = msgspec.msgpack.encode(Heard((inner.message_id,), "delivered"))
             _, queued = self._outbox.queue(
                 core.chance.token(16), account, "receipt", receipt, core.wall_ms, [record.device]
@@ -134,23 +146,28 @@ class Inbox:
 
         def stored() -> None:
             self._acknowledge(envelope)
-            if isinstance(inner.body, Text):
-                self.on_mail(account, inner.message_id, loud)
+            if isinstance(inner.body, Text) and welcome != "drop":
+                self.on_mail(account, inner.message_id, welcome)
             self.pump()
 
         core.commit(writes, then=stored)
 
-    def _text(self, inner: Inner, body: Text, record: DeviceRecord) -> tuple[list[Write], bool]:
+    def _welcome(self, inner: Inner, record: DeviceRecord) -> TextWelcome:
+        """Decide what becomes of a letter's text; other letters are read, unless they come from somebody blocked."""
+        people, contact = self._people, self._people.get(record.account)
+        if not isinstance(inner.body, Text):
+            return "drop" if contact is not None and contact.permission == "blocked" else "read"
+        size = len(inner.body.text.encode())
+        welcome = welcome_text(contact, people.controls, people.minute_of_day, size)
+        return "drop" if welcome == "request" and people.requests >= MAX_REQUESTS else welcome
+
+    def _text(self, inner: Inner, body: Text, record: DeviceRecord, problem: str) -> list[Write]:
         people, core = self._people, self._core
-        size = len(body.text.encode())
-        welcome = welcome_text(people.get(record.account), people.controls, people.minute_of_day, size)
-        if welcome == "drop":
-            return [], False
-        writes = people.requested(record) if welcome == "request" else []
+        writes = people.requested(record) if people.get(record.account) is None else []
         _, kept = self._threads.text_received(
-            inner.message_id, record.account, body.text, core.wall_ms, body.ready_made
+            inner.message_id, record.account, body.text, core.wall_ms, body.ready_made, problem
         )
-        return [*writes, *kept], welcome in ("read", "request")
+        return [*writes, *kept]
 
     def _acknowledge(self, envelope: Envelope) -> None:
         if envelope.cls != "call":
@@ -162,10 +179,13 @@ class Inbox:
         """Make the session anew, at most once an hour, and say so by a probe: the sender then seals again."""
         core = self._core
         cls = session_class(envelope.cls)
-        if not core.sessions.may_renew(record.device, cls, core.now):
+        slot = (record.device, cls)
+        if slot in self._renewing or not core.sessions.may_renew(record.device, cls, core.now):
             return
+        self._renewing.add(slot)
 
         def claimed(message: ServerMessage | None) -> None:
+            self._renewing.discard(slot)
             entry = None
             if isinstance(message, Devices):
                 entry = next((one for one in message.devices if one.key and self._directory.is_of(one, record)), None)

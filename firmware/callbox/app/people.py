@@ -63,6 +63,16 @@ class People:
         contact = self._contacts.get(name)
         return contact is not None and contact.permission in MAY_CALL
 
+    def confirmed(self, record: DeviceRecord) -> bool:
+        """Say whether a device has the account key that a contact is known by: not a new one, nobody's else."""
+        contact = self._contacts.get(record.account)
+        return contact is not None and contact.account_key == record.account_key
+
+    @property
+    def requests(self) -> int:
+        """How many strangers wait to be accepted or blocked."""
+        return sum(contact.permission == "request" for contact in self._contacts.all())
+
     @property
     def minute_of_day(self) -> int | None:
         """Minute of the local day; None while the clock cannot be trusted."""

@@ -65,12 +65,12 @@ class Threads:
         return item, self._keep(item)
 
     def text_received(
-        self, item_id: bytes, contact: str, text: str, at_ms: int, ready_made: bool = False
+        self, item_id: bytes, contact: str, text: str, at_ms: int, ready_made: bool = False, problem: str = ""
     ) -> tuple[TextItem | None, list[Write]]:
-        """A contact said something. None when it is here already."""
+        """A contact said something. None when it is here already. `problem`: why it may not be from them."""
         if item_id in self._items:
             return None, []
-        item = TextItem(item_id, contact, False, at_ms, text, "delivered", ready_made)
+        item = TextItem(item_id, contact, False, at_ms, text, "delivered", ready_made, problem)
         return item, self._keep(item)
 
     def mark(self, item_ids: Iterable[bytes], state: TextState, contact: str | None = None) -> list[Write]:
