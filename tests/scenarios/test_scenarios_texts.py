@@ -18,8 +18,8 @@ def texts(box: SimulatedBox, contact: str) -> list[str]:
 def test_a_text_each_way_with_its_marks(world: World) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     sent = write(kitchen, "workshop", "Dinner is ready.")
-    world.until(lambda: workshop.box.post.unread == 1, 1.0, "it arrives")
-    assert workshop.tones == ["message"]
+    world.until(lambda: workshop.tones == ["message"], 1.0, "it arrives")
+    assert workshop.box.post.unread == 1
     assert any(lit for lit, _ in workshop.rhythm("message", 2.0))
     assert mark_of(kitchen, sent) == "delivered"
     workshop.press("talk")  # plays the next unread message

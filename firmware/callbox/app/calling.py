@@ -110,7 +110,7 @@ class Calling:
             want.SendAck: self._send_ack,
             want.SendTaken: self._send_taken,
             want.SendEnd: self._send_end,
-            want.WithdrawOffer: lambda effect: core.say(EndRing(effect.call_id)),
+            want.WithdrawOffer: self._withdraw_offer,
             want.OpenSound: self._open_sound,
             want.CloseSound: self._close_sound,
             want.StartMedia: self._start_media,
@@ -298,6 +298,11 @@ class Calling:
         for record in self.handshakes.offered(effect.call_id):
             if record.device != effect.except_device and effect.to_device in (None, record.device):
                 self.handshakes.send(record, CallTaken(effect.call_id, effect.by))
+
+    def _withdraw_offer(self, effect: want.WithdrawOffer) -> None:
+        """Not before the letters that say why: they wait for the disk."""
+        core = self._core
+        core.commit([], then=lambda: core.say(EndRing(effect.call_id)), urgent=True)
 
     def _send_end(self, effect: want.SendEnd) -> None:
         body = CallEnd(effect.call_id, effect.told)

@@ -117,13 +117,20 @@ def refused_for_good(event: on.RingProven) -> bool:
 
 
 def over_already(core: Core, event: on.RingProven, now: Instant) -> bool:
-    """Whether this id has ended: its hang-up overtook its offer, or it is a straggler. Neither may ring."""
+    """Whether this id has ended: its hang-up overtook its offer, or it is a straggler. Neither may ring.
+
+    The offer of somebody whom we call ourselves is taken back in favour of ours: nobody missed it.
+    """
     finished = core.finished.get(event.call_id)
     if finished is None or finished.contact not in ("", event.contact):
         return False
     if finished.early:
         core.done_with(event.call_id, event.contact, now, finished.by, event.device)
-        core.record_unanswered(event.call_id, event.contact, TAKEN_BY[finished.by], ("ended before it rang",))
+        call = core.call
+        if call is not None and call.outgoing and call.contact == event.contact and finished.by == "cancelled":
+            core.record_unanswered(event.call_id, event.contact, Reason.TAKEN, ("crossed calls",))
+        else:
+            core.record_unanswered(event.call_id, event.contact, TAKEN_BY[finished.by], ("ended before it rang",))
     return True
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from callbox.testing.world import World
 
 PRESS_S = 0.1
+DISK_S = 0.005  # one durable write to a good card
 HEARING_S = 0.2
 AUDIBLE = 200.0  # amplitude of a far end's voice tone that counts as heard
 VOICE_AMPLITUDE = 8000
@@ -71,6 +72,7 @@ class SimulatedBox:
         self.card = TimedCard(name, self._voice_of_person, lambda: world.now)
         self.tap = TappedCodec(lambda: world.now)
         self.speaking = True
+        self.disk_s = DISK_S
         self.pins = SimulatedPins(self.board)
         self.logged: list[str] = []
         self.tones: list[str] = []  # every tone that it was to play, oldest first
@@ -314,6 +316,11 @@ class SimulatedBox:
                 self._engine.command(effect)
 
     def _commit(self, effect: do.Commit) -> None:
+        """Let the disk work; what it has not written yet dies with the box."""
+        box, network = self._box, self.world.network
+        network.at(network.now + self.disk_s, lambda: self._written(effect) if self._box is box else None)
+
+    def _written(self, effect: do.Commit) -> None:
         try:
             self.store.commit(effect.writes)
         except CallboxError as error:
