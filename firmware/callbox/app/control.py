@@ -25,7 +25,7 @@ from callbox.panel.intents import Intent
 PATIENCE_S = 10.0
 PRESS_S = 0.15
 SETTLE_S = 0.1
-ANSWER_GUARD_S = 0.5  # a press this soon after the ring began was meant for something else (panel.meaning)
+AFTER_GUARD_S = 0.05  # a press during the guard counts for nothing; this one is meant to answer
 WATCH_EVERY_S = 0.25
 OUTCOMES_KEPT = 16
 NOT_REACHED = {
@@ -54,10 +54,9 @@ class Wait:
 
 @dataclass(slots=True)
 class Later:
-    """Something to do at a moment, for an ask."""
+    """Something to do at a moment."""
 
     at: Instant
-    ask: int
     step: Callable[[], None]
 
 
@@ -102,11 +101,11 @@ class Control:
             "mute": lambda ask, words: self._intent(means.SetMute(bool(words["on"]))),
             "calls": lambda ask, words: self._intent(means.SetCalls(bool(words["on"]))),
             "quiet": lambda ask, words: self._intent(means.SetDoNotDisturb(bool(words["on"]))),
-            "message": lambda ask, words: self._post.write(str(words["contact"]), str(words["text"])),
-            "allow": lambda ask, words: self._people.allow(words),
-            "silence": lambda ask, words: self._people.silence(str(words["contact"]), bool(words["on"])),
+            "message": lambda ask, words: post.write(str(words["contact"]), str(words["text"])),
+            "allow": lambda ask, words: people.allow(words),
+            "silence": lambda ask, words: people.silence(str(words["contact"]), bool(words["on"])),
             "block": lambda ask, words: self._block(str(words["contact"])),
-            "contacts": lambda ask, words: {"ok": True, "contacts": self._people.listed()},
+            "contacts": lambda ask, words: {"ok": True, "contacts": people.listed()},
             "quiet hours": lambda ask, words: people.set_quiet_hours(words["span"]),
             "number": lambda ask, words: people.safety_number(str(words["contact"])),
             "verify": lambda ask, words: people.verify(str(words["contact"])),
@@ -280,9 +279,9 @@ class Control:
         current = self._calling.machine.current
         start = self._core.now
         if self._calling.machine.state == "ringing" and current is not None and current.ringing_since is not None:
-            start = max(start, current.ringing_since + ANSWER_GUARD_S + 0.05)
-        self._later.append(Later(start, ask, lambda: self._core.emit(do.MoveButton(button, True))))
-        self._later.append(Later(start + hold_s, ask, lambda: self._core.emit(do.MoveButton(button, False))))
+            start = max(start, current.ringing_since + means.RING_GUARD_S + AFTER_GUARD_S)
+        self._later.append(Later(start, lambda: self._core.emit(do.MoveButton(button, True))))
+        self._later.append(Later(start + hold_s, lambda: self._core.emit(do.MoveButton(button, False))))
         settled_at = start + hold_s + SETTLE_S
 
         def settled() -> Facts | None:
@@ -290,6 +289,6 @@ class Control:
                 return None
             return {"ok": True, "state": self._calling.machine.state}
 
-        self._later.append(Later(settled_at, ask, lambda: None))
+        self._later.append(Later(settled_at, lambda: None))  # only to look again then
         self._wait(ask, settled, {"ok": True, "state": self._calling.machine.state}, hold_s + PATIENCE_S)
         return None

@@ -8,14 +8,18 @@ from collections.abc import Callable, Sequence
 
 from callbox.app.effects import Effect, Log
 from callbox.app.ledger import Ledger, Then
+from callbox.app.saved import SESSIONS, keep_identity
 from callbox.app.settings import BoxSettings
 from callbox.base.chance import Chance
 from callbox.base.time import Instant
 from callbox.conversations.stores import Delete, Put, Write
 from callbox.crypto.identity import Identity
+from callbox.crypto.letters import seal_letter
 from callbox.crypto.sessions import Sessions
 from callbox.link.session import Session
-from callbox.wire.signals import ClientMessage, ServerMessage
+from callbox.wire.bodies import Body
+from callbox.wire.records import DeviceRecord
+from callbox.wire.signals import Class, ClientMessage, Envelope, ServerMessage, Submit
 
 Reply = Callable[[ServerMessage | None], None]
 
@@ -83,6 +87,29 @@ class Core:
         if self.link.up:
             self.emit(*self.link.say(message, self.now))
 
+    def seal(
+        self, record: DeviceRecord, cls: Class, body: Body, ttl_s: int, message_id: bytes | None = None
+    ) -> Envelope:
+        """Seal a letter to a verified device; commit before it leaves, for the ratchet has moved. Raises NoSession."""
+        return seal_letter(
+            self.sessions,
+            self.identity,
+            record,
+            cls,
+            body,
+            message_id=message_id or self.chance.token(16),
+            sent_ms=self.wall_ms,
+            ttl_s=ttl_s,
+        )
+
+    def send(self, envelope: Envelope, urgent: bool = False) -> None:
+        """Submit a letter once its ratchet is on disk. Nobody waits for the answer: it may be lost."""
+
+        def submit() -> None:
+            self.request(lambda number: Submit(number, envelope), lambda answer: None)
+
+        self.commit([], then=submit, urgent=urgent)
+
     def commit(self, writes: Sequence[Write], then: Then | None = None, urgent: bool = False) -> None:
         """Store `writes` and every key that changed meanwhile, then call `then` (see `Ledger.commit`)."""
         self.ledger.commit([*writes, *self.key_writes()], then, urgent)
@@ -92,7 +119,7 @@ class Core:
         writes: list[Write] = []
         for key, exported in self.sessions.changed().items():
             if key == "account":
-                writes.append(Put("identity", "identity", exported))
+                writes.append(keep_identity(exported))
             else:
-                writes.append(Put("sessions", key, exported) if exported else Delete("sessions", key))
+                writes.append(Put(SESSIONS, key, exported) if exported else Delete(SESSIONS, key))
         return writes

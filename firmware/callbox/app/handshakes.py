@@ -20,10 +20,9 @@ from callbox.base.time import Instant
 from callbox.crypto.errors import HandshakeRefused
 from callbox.crypto.handshake import CalleeHandshake, CallerHandshake, CallKeys
 from callbox.crypto.handshakes import CallerHandshakes, OpenHandshakes
-from callbox.crypto.letters import seal_letter
 from callbox.wire.bodies import Body, CallAck, CallAnswer, CallOffer, CallReveal, CallRinging
 from callbox.wire.records import DeviceRecord
-from callbox.wire.signals import Envelope, Submit
+from callbox.wire.signals import Envelope
 
 CALL_LETTER_TTL_S = 60
 CALLS_REMEMBERED = 16
@@ -63,28 +62,13 @@ class Handshakes:
 
     def letter(self, record: DeviceRecord, body: Body) -> Envelope:
         """Seal one call letter to one device."""
-        core = self._core
-        return seal_letter(
-            core.sessions,
-            core.identity,
-            record,
-            "call",
-            body,
-            message_id=core.chance.token(16),
-            sent_ms=core.wall_ms,
-            ttl_s=CALL_LETTER_TTL_S,
-        )
+        return self._core.seal(record, "call", body, CALL_LETTER_TTL_S)
 
     def send(self, record: DeviceRecord, body: Body) -> None:
         """Seal, store the ratchet, then submit. A full disk does not stop a call."""
         if not self._core.sessions.has(record.device, "call"):
             return
-        envelope = self.letter(record, body)
-        self._core.commit(
-            [],
-            then=lambda: self._core.request(lambda number: Submit(number, envelope), lambda answer: None),
-            urgent=True,
-        )
+        self._core.send(self.letter(record, body), urgent=True)
 
     # --- as caller --------------------------------------------------------------------------------------------
 

@@ -6,13 +6,12 @@ serves. So a box that crashed never repeats one, and a server that has seen a hi
 
 from callbox.app.core import Core
 from callbox.app.ledger import Then
-from callbox.app.saved import Saved
+from callbox.app.saved import Saved, keep_epoch, keep_identity
 from callbox.conversations.stores import Put
 from callbox.wire.signals import Accepted, PublishPrekeys, ServerMessage
 
 PREKEYS = 50
 REFILL_BELOW = 20
-EPOCH = "connection_epoch"
 
 
 class Keys:
@@ -37,7 +36,7 @@ class Keys:
     def reserve_epoch(self, then: Then | None) -> None:
         assert self._core is not None
         self._epoch += 1
-        self._core.commit([Put("state", EPOCH, str(self._epoch).encode())], then, urgent=True)
+        self._core.commit([keep_epoch(self._epoch)], then, urgent=True)
 
     def publish(self, left: int) -> None:
         """Give the server fresh prekeys when few are left; our copy is on disk before they are offered."""
@@ -65,4 +64,4 @@ class Keys:
         self.reserve_epoch(then=lambda: core.emit(*core.link.start(core.now)))
 
     def _saved(self) -> Put:
-        return Put("identity", "identity", self._identity.export())
+        return keep_identity(self._identity.export())

@@ -27,7 +27,6 @@ from callbox.conversations.outbox import TABLE, Letter, Outbox
 from callbox.conversations.retention import expired
 from callbox.conversations.stores import Write
 from callbox.conversations.threads import Threads
-from callbox.crypto.letters import seal_letter
 from callbox.wire.bodies import Body, Heard, MissedCall, Text
 from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import Accepted, Denied, Envelope, ServerMessage, Submit
@@ -215,16 +214,7 @@ class Post:
                 self._sought[letter.to_device] = core.now + SEEK_AGAIN_S
                 self._reach(letter.to_account)
             return
-        envelope = seal_letter(
-            core.sessions,
-            core.identity,
-            record,
-            letter.cls,
-            _bodies.decode(letter.body),
-            message_id=letter.message_id,
-            sent_ms=core.wall_ms,
-            ttl_s=LETTER_TTL_S,
-        )
+        envelope = core.seal(record, letter.cls, _bodies.decode(letter.body), LETTER_TTL_S, letter.message_id)
         writes = self._outbox.sealed(letter, envelope.olm_type, envelope.ciphertext)
 
         def stored() -> None:

@@ -14,9 +14,16 @@ from callbox.conversations.stores import Delete, Put, Store, Write, read_row
 from callbox.crypto.identity import Identity
 from callbox.crypto.sessions import Sessions
 
+# Tables of the store that the app keeps; those of the rooms are named there.
 IDENTITY = "identity"
+SESSIONS = "sessions"
+PEERS = "peers"
 STATE = "state"
+
+# Rows of the table `state`.
+CONNECTION_EPOCH = "connection_epoch"
 CURRENT_CALL = "current_call"
+LAST_CONVERSATION = "last_conversation"
 
 
 class Membership(msgspec.Struct, frozen=True):
@@ -60,16 +67,16 @@ def load(store: Store) -> Saved:
         raise CallboxError("This folder holds no box yet.", 'Make one: callbox join "INVITE"')
     identity = Identity.restore(own["identity"])
     state = store.load(STATE)
-    last = state.get("last_conversation")
+    last = state.get(LAST_CONVERSATION)
     return Saved(
         identity=identity,
         membership=msgspec.msgpack.decode(own["membership"], type=Membership),
-        sessions=Sessions(identity, store.load("sessions")),
+        sessions=Sessions(identity, store.load(SESSIONS)),
         contacts=Contacts(store.load(CONTACTS)),
         controls=load_controls(store.load(CONTROLS)),
-        peers=store.load("peers"),
+        peers=store.load(PEERS),
         store=store,
-        connection_epoch=int(state.get("connection_epoch", b"0")),
+        connection_epoch=int(state.get(CONNECTION_EPOCH, b"0")),
         last_conversation=last.decode() if last else None,
         current_call=read_row(UnfinishedCall, STATE, state[CURRENT_CALL]) if CURRENT_CALL in state else None,
     )
@@ -78,10 +85,25 @@ def load(store: Store) -> Saved:
 def first_writes(identity: Identity, membership: Membership, epoch: int) -> list[Put]:
     """Return what makes an empty store a box."""
     return [
-        Put(IDENTITY, "identity", identity.export()),
+        keep_identity(identity.export()),
         Put(IDENTITY, "membership", msgspec.msgpack.encode(membership)),
-        Put(STATE, "connection_epoch", str(epoch).encode()),
+        keep_epoch(epoch),
     ]
+
+
+def keep_identity(exported: bytes) -> Put:
+    """Return the write that keeps this box's own keys, Olm account included."""
+    return Put(IDENTITY, "identity", exported)
+
+
+def keep_epoch(epoch: int) -> Put:
+    """Return the write that reserves a connection epoch."""
+    return Put(STATE, CONNECTION_EPOCH, str(epoch).encode())
+
+
+def keep_last_conversation(contact: str) -> Put:
+    """Return the write that remembers whom the talk button calls back."""
+    return Put(STATE, LAST_CONVERSATION, contact.encode())
 
 
 def keep_call(call: UnfinishedCall | None) -> Write:
