@@ -168,7 +168,7 @@ class Box:
             link.SessionUp: self._session_up,
             link.SessionLost: self._session_lost,
             link.Retrying: lambda event: self._link_trouble(event.why),
-            link.LinkFault: lambda event: self._link_trouble(" ".join((event.sentence, event.cure)).strip()),
+            link.LinkFault: lambda event: self._link_trouble(event.sentence, event.cure),
             link.Replied: lambda event: core.replied(event.request, event.message),
             link.Incoming: lambda event: self._incoming(event.message),
             link.EpochRolledBack: lambda event: self.keys.rolled_back(event.server_epoch),
@@ -228,11 +228,15 @@ class Box:
         self.post.session_lost()
         self.calling.link_lost()
 
-    def _link_trouble(self, why: str) -> None:
-        self.front.status = "connecting"
-        if why != self._link_problem:
-            self._link_problem = why
-            self.core.warn(f"no connection to {self._place.address}: {why}")
+    def _link_trouble(self, why: str, cure: str = "") -> None:
+        """Each failed attempt says why; what only a person can mend was said, with its cure, just before."""
+        if self._link_problem.startswith(why) and not cure:
+            return
+        self.front.status = "fault" if cure else "connecting"
+        problem = f"{why} {cure}".strip()
+        if problem != self._link_problem:
+            self._link_problem = problem
+            self.core.warn(f"no connection to {self._place.address}: {problem}")
 
     def _incoming(self, message: ServerMessage) -> None:
         handler = self._from_server.get(type(message))
