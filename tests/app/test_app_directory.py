@@ -4,9 +4,10 @@ import msgspec
 import pytest
 
 from app.desk import Desk, peer, published
-from callbox.app.directory import CLAIM_AGAIN_S, Directory, SessionClass
+from callbox.app.directory import CLAIM_AGAIN_S, Directory
 from callbox.conversations.contacts import Contacts
 from callbox.crypto.identity import Identity
+from callbox.crypto.sessions import SessionClass
 from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import ClaimPrekeys, Denied, DevicePrekey, Devices, FetchDevices
 

@@ -6,23 +6,23 @@ server, so nothing is believed but signatures, and what is kept is bounded.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from callbox.app.core import Core
+from callbox.app.saved import PEERS
 from callbox.base.time import Instant
 from callbox.conversations.contacts import Contacts, Pin
 from callbox.conversations.stores import Delete, Put
 from callbox.crypto.errors import Untrusted
-from callbox.crypto.letters import seal_letter
 from callbox.crypto.records import card_fingerprint, verify_record
+from callbox.crypto.sessions import SessionClass
 from callbox.wire.bodies import Probe
 from callbox.wire.errors import MalformedMessage
 from callbox.wire.records import DeviceRecord, SignedRecord
-from callbox.wire.signals import ClaimPrekeys, Denied, DevicePrekey, Devices, FetchDevices, ServerMessage, Submit
+from callbox.wire.signals import ClaimPrekeys, Denied, DevicePrekey, Devices, FetchDevices, ServerMessage
 
-SessionClass = Literal["mail", "call"]
 PROBE_TTL_S = 7 * 24 * 3600
 CLAIM_AGAIN_S = 120.0  # the server allows a handful of claims in ten minutes
 MOST_DEVICES = 16  # of one account
@@ -196,7 +196,7 @@ class Directory:
         key = (record.account, record.device)
         self._records[key] = record
         self._owners[record.device] = record.account
-        self._core.commit([Put("peers", "/".join(key), msgspec.msgpack.encode(entry.record))])
+        self._core.commit([Put(PEERS, "/".join(key), msgspec.msgpack.encode(entry.record))])
         strangers = {account: None for account, _ in self._records if self._contacts.get(account) is None}
         if len(strangers) > MOST_STRANGERS:
             self._forget(next(iter(strangers)))
@@ -206,7 +206,7 @@ class Directory:
         for record in self._of(account):
             del self._records[record.account, record.device], self._owners[record.device]
             self._core.sessions.forget(record.device)
-            self._core.commit([Delete("peers", f"{record.account}/{record.device}")])
+            self._core.commit([Delete(PEERS, f"{record.account}/{record.device}")])
 
     def _start_session(self, record: DeviceRecord, entry: DevicePrekey, cls: SessionClass | None) -> None:
         if cls is None or entry.key is None or self._core.sessions.has(record.device, cls):
@@ -227,15 +227,4 @@ class Directory:
 
     def probe(self, record: DeviceRecord, cls: SessionClass) -> None:
         """Send the first letter of a session made anew, so that the other side adopts it."""
-        core = self._core
-        envelope = seal_letter(
-            core.sessions,
-            core.identity,
-            record,
-            cls,
-            Probe(),
-            message_id=core.chance.token(16),
-            sent_ms=core.wall_ms,
-            ttl_s=PROBE_TTL_S,
-        )
-        core.commit([], then=lambda: core.request(lambda number: Submit(number, envelope), lambda answer: None))
+        self._core.send(self._core.seal(record, cls, Probe(), PROBE_TTL_S))

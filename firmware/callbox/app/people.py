@@ -10,19 +10,19 @@ from typing import Any
 import msgspec
 
 from callbox.app.core import Core, Reply
+from callbox.app.saved import keep_last_conversation
 from callbox.base.admission import Admission
 from callbox.base.errors import WrongUse
 from callbox.conversations import admission
 from callbox.conversations.contacts import Contact, Contacts
 from callbox.conversations.controls import MINUTES_PER_DAY, Controls, format_quiet, keep_controls, parse_quiet
-from callbox.conversations.stores import Put, Write
+from callbox.conversations.stores import Write
 from callbox.crypto.records import card_fingerprint, safety_number
 from callbox.wire.names import valid_name
 from callbox.wire.records import ROWS, DeviceRecord, Row
 from callbox.wire.signals import Accepted, ServerMessage, SetCalls, SetRow, Welcome
 
 MOST_DIAL_SLOTS = 9
-STATE = "state"
 MAY_CALL: tuple[Row, ...] = ("ring", "knock")
 
 
@@ -43,6 +43,7 @@ class People:
     # --- what is so -------------------------------------------------------------------------------------------
 
     def get(self, name: str) -> Contact | None:
+        """Return a contact by name, however its letters are written."""
         return self._contacts.get(name)
 
     def known(self, name: str) -> str:
@@ -55,6 +56,7 @@ class People:
         return contact.name
 
     def by_dial(self, slot: int) -> str | None:
+        """Return whom dial button `slot` calls."""
         contact = self._contacts.by_dial(slot)
         return contact.name if contact else None
 
@@ -101,6 +103,7 @@ class People:
         return self.controls.do_not_disturb or (minute is not None and self.controls.is_quiet_hour(minute))
 
     def listed(self) -> list[dict[str, Any]]:
+        """Return all contacts as plain facts."""
         return [
             {
                 "name": contact.name,
@@ -149,6 +152,7 @@ class People:
         return [*writes, *pinned]
 
     def silence(self, name: str, silenced: bool) -> dict[str, Any]:
+        """Let the calls of a contact pass without a sign, or ring again."""
         self._core.commit(self._contacts.silence(name, silenced, self._core.wall_ms))
         return {"ok": True, "contact": valid_name(name), "silenced": silenced}
 
@@ -185,7 +189,7 @@ class People:
         """Remember whose conversation was last, for the talk button."""
         if name != self.last_conversation:
             self.last_conversation = name
-            self._core.commit([Put(STATE, "last_conversation", name.encode())])
+            self._core.commit([keep_last_conversation(name)])
 
     def _keep(self, controls: Controls) -> None:
         self.controls = controls
