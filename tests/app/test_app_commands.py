@@ -8,7 +8,7 @@ import pytest
 
 from callbox.app import client
 from callbox.app.commands import parser
-from callbox.app.commands.shown import contacts_table, lights_line, status_line, status_text, thread_line
+from callbox.app.commands.shown import contacts_table, lights_line, status_line, status_text, thread_line, why_lines
 from callbox.app.main import main
 
 FINGERPRINT = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -47,7 +47,7 @@ class Asked:
     ("line", "wanted"),
     [
         ("call workshop --knock", {"contact": "workshop", "knock": True}),
-        ("press talk", {"button": "talk", "hold": 0.15}),
+        ("press talk", {"button": "talk", "hold": None}),
         ("press calls --hold 1.2", {"button": "calls", "hold": 1.2}),
         ("allow workshop --knock --dial 3", {"contact": "workshop", "row": "knock", "dial": 3}),
         ("allow workshop", {"contact": "workshop", "row": None, "dial": None}),
@@ -160,3 +160,10 @@ def test_contacts_are_a_table_of_even_columns() -> None:
 )
 def test_a_line_of_a_thread(item: dict[str, Any], shown: str) -> None:
     assert thread_line({"contact": "workshop", "at_ms": 0, **item}).endswith(shown)
+
+
+def test_why_tells_the_chain_of_decisions() -> None:
+    item = {"contact": "workshop", "at_ms": 0, "reason": "no_answer", "chain": ["silenced by you"]}
+    head, because = why_lines(item)
+    assert head.endswith("workshop: no answer")
+    assert because == "    because silenced by you"

@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Mapping
 from typing import IO, Any
 
+from callbox.app.commands.shown import DARK, LIT, is_lit, kbit_per_s, voice_line
+
 Facts = Mapping[str, Any]
 WIDTH = 50
 METER_CELLS = 12
@@ -34,7 +36,7 @@ class Screen:
             return
         panels = [panel(box, self._terminal) for box in facts.values()]
         if not self._terminal:
-            line = "   ".join(f"{box['name']}: {box['state']} [{lit(box)}] {voice_line(box)}" for box in facts.values())
+            line = "   ".join(f"{box['name']}: {box['state']} [{lit(box)}] {_voice(box)[0]}" for box in facts.values())
             if line != self._last:
                 self._last = line
                 self._stream.write(line + "\n")
@@ -60,7 +62,7 @@ class Screen:
             f"  sound          {figures['card']}",
             f"  mouth to ear   {_delays(figures) if delay is not None else 'not measured'}",
             f"  understood     STOI {figures['stoi']} (1 is perfect)",
-            f"  format         {figures['step_name']}: {figures['packet_ms']} ms packets, {kbit(figures)} kbit/s",
+            f"  format         {figures['step_name']}: {figures['packet_ms']} ms packets, {kbit_per_s(figures)} kbit/s",
             f"  frames         {figures['received']} received, {figures['lost']} lost, {figures['late']} late",
             f"  dial to ring   {figures['dial_to_ring_ms']} ms",
             f"  listen         {figures['said']}  {figures['heard']}",
@@ -86,19 +88,7 @@ def panel(box: Facts, colour: bool) -> list[str]:
 
 def lit(box: Facts) -> str:
     """Return the names of the lights that are on."""
-    return " ".join(name for name, level in box["lights"].items() if level >= 0.5)
-
-
-def voice_line(box: Facts) -> str:
-    """Return bit rate, delay, lost and late frames in one line; empty without voice."""
-    media = box.get("media")
-    if not media:
-        return ""
-    return f"{kbit(media)} kbit/s, {media['delay_ms']} ms buffer, {media['lost']} lost, {media['late']} late"
-
-
-def kbit(facts: Facts) -> int:
-    return round((facts["bits_per_s"] or 0) / 1000)
+    return " ".join(name for name, level in box["lights"].items() if is_lit(level))
 
 
 def meter(level_db: float) -> str:
@@ -111,12 +101,12 @@ def _voice(box: Facts) -> list[str]:
     media = box.get("media")
     if not media:
         return ["", ""]
-    return [voice_line(box), f"mic {meter(media['level_in_db'])} ear {meter(media['level_out_db'])}"]
+    return [voice_line(media), f"mic {meter(media['level_in_db'])} ear {meter(media['level_out_db'])}"]
 
 
 def _light(name: str, level: float, colour: bool) -> str:
-    on = level >= 0.5
-    mark = "●" if on else "○"
+    on = is_lit(level)
+    mark = LIT if on else DARK
     return f"{name} \x1b[{COLOURS.get(name, '97')}m{mark}\x1b[0m" if colour and on else f"{name} {mark}"
 
 

@@ -4,14 +4,11 @@ A running box is asked over its control socket. What only changes or reads what 
 threads) also works while it is off: the command then opens the box's folder itself for a moment.
 """
 
-import argparse
 import time
 from typing import Any
 
 from callbox.app import client
-from callbox.app.commands.words import home_of
-
-Options = argparse.Namespace
+from callbox.app.commands.words import Options, home_of
 
 
 def ask(options: Options, what: str, **words: Any) -> dict[str, Any]:

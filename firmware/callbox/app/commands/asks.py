@@ -1,18 +1,13 @@
 """Commands that ask a box: everything that the buttons do, and the threads."""
 
-import argparse
 import json
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from callbox.app import client
 from callbox.app.commands.asking import ask, ask_or_open
-from callbox.app.commands.words import Adder, add_json, add_on_off, home_of, print_facts, progress
+from callbox.app.commands.words import Adder, Options, add_json, add_on_off, home_of, print_facts, progress
 from callbox.wire.names import valid_name
-
-Options = argparse.Namespace
-HOLD_S = 0.15
 
 
 def add(adder: Adder) -> None:
@@ -23,7 +18,7 @@ def add(adder: Adder) -> None:
 
     press = adder.add("press", "press a button of a box whose panel is simulated", _press, "callbox press talk")
     press.add_argument("button", help="its name on the board, such as talk, mute, calls, dial1")
-    press.add_argument("--hold", metavar="S", type=float, default=HOLD_S, help="seconds to hold it down")
+    press.add_argument("--hold", metavar="S", type=float, help="seconds to hold it down (default: a short press)")
     add_json(press)
 
     call = adder.add("call", "call a contact; returns when it rings there", _call, "callbox call workshop")
@@ -141,11 +136,9 @@ def _messages(options: Options) -> int:
 
 
 def _why(options: Options) -> int:
+    from callbox.app.commands.shown import why_lines
+
     reply = ask_or_open(options, "why")
-    lines: list[str] = []
-    for item in reply["items"]:
-        when = datetime.fromtimestamp(item["at_ms"] / 1000).strftime("%Y-%m-%d %H:%M")
-        lines.append(f"{when} {item['contact']}: {item['reason'].replace('_', ' ')}")
-        lines += [f"    because {link}" for link in item["chain"]]
+    lines = [line for item in reply["items"] for line in why_lines(item)]
     print_facts(options, reply, "\n".join(lines) or "Every call that came has rung.")
     return 0

@@ -1,14 +1,11 @@
 """Commands about boards: how a panel is wired, as a list, a table and a picture."""
 
-import argparse
 from pathlib import Path
 
 import msgspec
 
-from callbox.app.commands.words import Adder, add_json, print_facts
+from callbox.app.commands.words import Adder, Options, add_json, print_facts
 from callbox.base.errors import CallboxError
-
-Options = argparse.Namespace
 
 
 def add(adder: Adder) -> None:

@@ -1,6 +1,5 @@
 """Commands that make a box and run it: join, run."""
 
-import argparse
 import asyncio
 import logging
 import signal
@@ -9,11 +8,10 @@ import time
 from pathlib import Path
 
 from callbox.app.client import NotRunning
-from callbox.app.commands.words import Adder, home_of, progress
+from callbox.app.commands.words import Adder, Options, home_of, progress
 from callbox.app.home import Home
 from callbox.base.errors import CallboxError
 
-Options = argparse.Namespace
 LOCK_PATIENCE_S = 10.0
 RETRY_S = 0.1
 

@@ -1,15 +1,12 @@
 """Commands about other people: who may reach this box, and whether they are who they seem."""
 
-import argparse
 import sys
 
 from callbox.app.commands.asking import ask_or_open
 from callbox.app.commands.shown import contacts_table, qr
-from callbox.app.commands.words import Adder, add_json, print_facts
+from callbox.app.commands.words import Adder, Options, add_json, print_facts
 from callbox.wire.cards import parse_card
 from callbox.wire.names import valid_name
-
-Options = argparse.Namespace
 
 
 def add(adder: Adder) -> None:

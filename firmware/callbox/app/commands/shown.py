@@ -11,18 +11,13 @@ LIT, DARK = "●", "○"
 
 def lights_line(lights: Mapping[str, float]) -> str:
     """Return the panel's lights in one line: `live ● mute ○ call ●`."""
-    return "  ".join(f"{name} {LIT if level >= 0.5 else DARK}" for name, level in lights.items())
+    return "  ".join(f"{name} {LIT if is_lit(level) else DARK}" for name, level in lights.items())
 
 
 def status_line(status: Facts) -> str:
     """Return one line for `status --watch`."""
-    media = status.get("media") or {}
-    voice = ""
-    if media:
-        voice = (
-            f"  {media['bits_per_s'] // 1000} kbit/s  delay {media['delay_ms']} ms"
-            f"  lost {media['lost']}  late {media['late']}"
-        )
+    media = status.get("media")
+    voice = f"  {voice_line(media)}" if media else ""
     call = status.get("call") or {}
     who = f" {call['contact']}" if call else ""
     return f"{status['name']}: {status['state']}{who}  [{lights_line(status['lights'])}]{voice}"
@@ -40,10 +35,26 @@ def status_text(status: Facts) -> str:
         ("lights", lights_line(status["lights"])),
     ]
     if status.get("media"):
-        rows.append(("voice", status_line(status).split("]")[-1].strip()))
+        rows.append(("voice", voice_line(status["media"])))
     if status.get("fault"):
         rows.append(("fault", str(status["fault"])))
     return "\n".join(f"{name:<11}{text}" for name, text in rows)
+
+
+def voice_line(media: Facts) -> str:
+    """Return bit rate, delay, lost and late frames in one line."""
+    rate = f"{kbit_per_s(media)} kbit/s, {media['delay_ms']} ms buffer"
+    return f"{rate}, {media['lost']} lost, {media['late']} late"
+
+
+def kbit_per_s(media: Facts) -> int:
+    """Return the bit rate in kbit/s; 0 before the first packet."""
+    return round((media["bits_per_s"] or 0) / 1000)
+
+
+def is_lit(level: float) -> bool:
+    """Say whether a light of this brightness counts as on, where it can only be on or off."""
+    return level >= 0.5
 
 
 def _call_text(status: Facts) -> str:
@@ -84,7 +95,7 @@ def contacts_table(contacts: Iterable[Facts]) -> str:
 
 def thread_line(item: Facts) -> str:
     """Return one line of a conversation."""
-    when = datetime.fromtimestamp(item["at_ms"] / 1000).strftime("%Y-%m-%d %H:%M")
+    when = _when(item)
     arrow = "->" if item["outgoing"] else "<-"
     if item["kind"] == "text":
         state = f"  ({item['state']})" if item["outgoing"] else ""
@@ -93,6 +104,16 @@ def thread_line(item: Facts) -> str:
     if item["answered"]:
         return f"{when} {arrow} {item['contact']}: call, {item['duration_s']:.0f} s, {reason}"
     return f"{when} {arrow} {item['contact']}: {'call' if item['outgoing'] else 'missed call'}, {reason}"
+
+
+def why_lines(item: Facts) -> list[str]:
+    """Return why one call did not ring: the reason, and the chain of decisions that led to it."""
+    head = f"{_when(item)} {item['contact']}: {str(item['reason']).replace('_', ' ')}"
+    return [head, *(f"    because {link}" for link in item["chain"])]
+
+
+def _when(item: Facts) -> str:
+    return datetime.fromtimestamp(item["at_ms"] / 1000).strftime("%Y-%m-%d %H:%M")
 
 
 def qr(text: str) -> str:

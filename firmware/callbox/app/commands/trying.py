@@ -1,8 +1,6 @@
 """Commands for trying things out without hardware."""
 
-import argparse
-
-from callbox.app.commands.words import Adder, add_json
+from callbox.app.commands.words import Adder, Options, add_json
 from callbox.base.errors import CallboxError
 
 
@@ -16,7 +14,7 @@ def add(adder: Adder) -> None:
     add_json(demo)
 
 
-def _demo(options: argparse.Namespace) -> int:
+def _demo(options: Options) -> int:
     try:
         from callbox.app.demo import demo
     except ModuleNotFoundError as error:

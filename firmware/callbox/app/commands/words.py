@@ -8,7 +8,8 @@ from typing import Any
 
 from callbox.app.home import Home
 
-Perform = Callable[[argparse.Namespace], int | None]
+Options = argparse.Namespace
+Perform = Callable[[Options], int | None]
 
 
 class Adder:
@@ -31,18 +32,21 @@ class Adder:
 
 
 def add_json(command: argparse.ArgumentParser) -> None:
+    """Let a command print facts for programs."""
     command.add_argument("--json", action="store_true", help="print facts as JSON")
 
 
 def add_on_off(command: argparse.ArgumentParser) -> None:
+    """Let a command take `on` or `off`."""
     command.add_argument("state", choices=("on", "off"))
 
 
-def home_of(options: argparse.Namespace) -> Home:
+def home_of(options: Options) -> Home:
+    """Return the folder that a command is about."""
     return Home.named(options.home)
 
 
-def print_facts(options: argparse.Namespace, facts: Mapping[str, Any], sentence: str) -> None:
+def print_facts(options: Options, facts: Mapping[str, Any], sentence: str) -> None:
     """Print `facts` as JSON if asked for, else the sentence."""
     print(json.dumps(facts, ensure_ascii=False) if getattr(options, "json", False) else sentence, flush=True)
 
