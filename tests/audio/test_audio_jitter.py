@@ -1,9 +1,9 @@
 """The jitter buffer: tables of arrival and playout."""
 
 import random
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,7 +54,7 @@ CALM = View(
     ],
 )
 def test_decision_table(changes: dict[str, Any], choice: Choice) -> None:
-    assert decide(replace(CALM, **changes)) is choice
+    assert decide(msgspec.structs.replace(CALM, **changes)) is choice
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_decision_table(changes: dict[str, Any], choice: Choice) -> None:
     ],
 )
 def test_urgency_table(changes: dict[str, Any], how: Urgency) -> None:
-    assert urgency(replace(CALM, **changes)) is how
+    assert urgency(msgspec.structs.replace(CALM, **changes)) is how
 
 
 @pytest.mark.parametrize("packet_ms", [10, 20, 40, 60])

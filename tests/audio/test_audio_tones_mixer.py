@@ -107,6 +107,18 @@ def test_volume() -> None:
     assert not mixer.mix(hum(0.01), None).any()
 
 
+@pytest.mark.parametrize("volume", [0.3, 0.8, 0.95, 1.0])
+@pytest.mark.parametrize("level", [1000, 32_767])
+def test_voice_alone_at_a_steady_volume(volume: float, level: int) -> None:
+    mixer = Mixer()
+    mixer.set_volume(volume)
+    voice = np.where(np.arange(CYCLE_SAMPLES) % 2, level, -level).astype(np.int16)
+    for _ in range(25):  # until the limiter has let go of the first, louder cycle
+        made = mixer.mix(voice, None)
+    assert np.abs(made.astype(int)).max() == pytest.approx(min(MAXIMUM, level * volume), abs=1.5)
+    assert np.abs(made.astype(int)).max() <= MAXIMUM
+
+
 @given(st.lists(st.tuples(st.integers(0, 32767), st.integers(0, 32767), st.floats(-1, 3)), min_size=1, max_size=15))
 @settings(max_examples=80, deadline=None)
 def test_never_above_the_maximum(cycles: list[tuple[int, int, float]]) -> None:

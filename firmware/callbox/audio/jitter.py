@@ -23,6 +23,7 @@ from callbox.audio.jitter_render import HISTORY_SAMPLES, SEAM_SAMPLES, fade, len
 from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples, silence
 
 MOST_WAITING = 400
+HISTORY_CYCLES = -(-HISTORY_SAMPLES // CYCLE_SAMPLES)
 RESTART_SAMPLES = 5 * RATE_HZ  # a timestamp this far from any expectation starts a new stream
 AUDIBLE_CONCEAL_CYCLES = 12  # what the decoder makes up fades within this; then silence is as good, and cheap
 _WRAP = 1 << 32
@@ -60,7 +61,7 @@ class JitterBuffer:
         self._cursor: int | None = None  # timestamp of the next sample to decode
         self._span = CYCLE_SAMPLES
         self._rest = silence(0)
-        self._history = silence(HISTORY_SAMPLES)
+        self._heard = deque([silence()] * HISTORY_CYCLES, maxlen=HISTORY_CYCLES)  # the latest cycles given out
         self._since_stretch = 0
         self._off_target = 0
         self._made_up = 0  # cycles concealed in a row
@@ -96,7 +97,7 @@ class JitterBuffer:
             made = self._make()
             self._rest = made if len(self._rest) == 0 else np.concatenate((self._rest, made))
         cycle, self._rest = self._rest[:CYCLE_SAMPLES], self._rest[CYCLE_SAMPLES:]
-        self._history = np.concatenate((self._history[CYCLE_SAMPLES:], cycle))
+        self._heard.append(cycle)
         self._pulls += 1
         self._since_stretch += CYCLE_SAMPLES
         delay, target = self._delay(), self._estimate.target
@@ -254,7 +255,7 @@ class JitterBuffer:
         return shorter
 
     def _lengthen(self, samples: Samples, how: Urgency) -> Samples:
-        history = np.concatenate((self._history, self._rest))
+        history = np.concatenate((*self._heard, self._rest))
         longer = lengthened(history, samples, how)
         if len(longer) > len(samples):
             self.counters.lengthened += 1

@@ -6,8 +6,9 @@ hole before what waits    -> WAIT while there is time, then RECOVER (copy in the
 next packet waiting       -> ACCELERATE above target, STRETCH below it, else PLAY
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from msgspec import Struct
 
 from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ
 
@@ -38,9 +39,8 @@ class Urgency(Enum):
     URGENT = auto()  # anywhere
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that a decision rests on; lengths in samples."""
+class View(Struct, frozen=True, gc=False):
+    """All that a decision rests on; lengths in samples. A struct, for one is made every 10 ms."""
 
     started: bool
     delay: int  # what plays next is this much older than the freshest sound could be

@@ -7,6 +7,7 @@ clock that runs faster or slower than our card only moves the base, slowly, and 
 """
 
 from collections import deque
+from operator import itemgetter
 
 from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ
 
@@ -19,6 +20,7 @@ CEILING_SAMPLES = 400 * RATE_HZ // 1000
 STALL_SAMPLES = 300 * RATE_HZ // 1000  # lateness beyond this is a stall, which no delay would have bridged
 STALL_OVER_SAMPLES = RATE_HZ  # a stall that lasts longer is the network's new delay
 ENOUGH_ARRIVALS = 20
+_TRANSIT = itemgetter(1)
 
 
 class Estimate:
@@ -76,7 +78,7 @@ class Estimate:
         self._since_update = 0
         while self._arrivals and local - self._arrivals[0][0] > WINDOW_SAMPLES:
             self._arrivals.popleft()
-        transits = sorted(transit for _, transit in self._arrivals)
+        transits = sorted(map(_TRANSIT, self._arrivals))
         self.base = transits[0]
         wanted = transits[min(len(transits) - 1, int(len(transits) * QUANTILE))] - self.base
         self.target = max(FLOOR_SAMPLES, min(CEILING_SAMPLES, wanted))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from callbox.base.frames import CYCLE_SAMPLES, Samples, silence
 
 MAXIMUM = 29_204  # -1 dB of full scale
+_FULL_SCALE = 32_768
 DUCKED = 0.25  # voice under a tone or prompt
 DUCK_STEP = 0.15  # per cycle: in or out within about 50 ms
 RECOVER_STEP = 0.05  # limiter, per cycle
@@ -53,8 +54,8 @@ class Mixer:
         duck = DUCKED if tone is not None or prompt is not None else 1.0
         duck_before = self._duck_now
         self._duck_now += max(-DUCK_STEP, min(DUCK_STEP, duck - self._duck_now))
-        plain = self._volume_now == self._volume == 1.0 and duck_before == self._duck_now == 1.0
-        if tone is None and prompt is None and plain and self._limit_now == 1.0:
+        steady = self._volume_now == self._volume and duck_before == self._duck_now == self._limit_now == 1.0
+        if tone is None and prompt is None and steady:
             return self._only(voice)
         total = np.zeros(CYCLE_SAMPLES, dtype=np.float32)
         if voice is not None:
@@ -68,12 +69,13 @@ class Mixer:
         return self._limited(total)
 
     def _only(self, voice: Samples | None) -> Samples:
-        """The usual case, voice alone at full volume: no arithmetic unless it is too loud."""
+        """The usual case, voice alone at a steady volume: one multiplication at most, unless it is too loud."""
         if voice is None:
             return silence()
-        if max(int(voice.max()), -int(voice.min())) <= self.maximum:
-            return voice
-        return self._limited(voice.astype(np.float32))
+        volume = self._volume
+        if volume * _FULL_SCALE > self.maximum and max(int(voice.max()), -int(voice.min())) * volume > self.maximum:
+            return self._limited(voice * np.float32(volume))
+        return voice if volume == 1.0 else (voice * np.float32(volume)).astype(np.int16)
 
     def _limited(self, total: NDArray[np.float32]) -> Samples:
         peak = float(np.abs(total).max())
