@@ -15,6 +15,7 @@ from callbox.calls.events import Resumed
 from callbox.wire.signals import EndRing
 
 RESTARTED = "the box restarted while it was calling"
+RESTARTED_TALKING = "the box restarted in the call and did not come back to it"
 
 
 class Interrupted:
@@ -29,8 +30,12 @@ class Interrupted:
         self._noted = found
 
     def note(self) -> None:
-        """Write down which call is on, if that has changed."""
-        noted = self._now_on() or self._found
+        """Write down which call is on, if that has changed. It takes the place of one from before the restart."""
+        now_on = self._now_on()
+        if now_on is not None and self._found is not None:
+            self._give_up(self._found)
+            self._found = None
+        noted = now_on or self._found
         if noted != self._noted:
             self._noted = noted
             self._core.commit([keep_call(noted)])
@@ -40,7 +45,7 @@ class Interrupted:
         if view is not None and media is not None and state in ("talking", "reconnecting"):
             record, muted = media.proven.record, self._front.muted
             return UnfinishedCall(view.call_id, record.account, record.device, media.proven.outgoing, muted)
-        if view is not None and state == "dialing":
+        if view is not None and view.outgoing and state in ("dialing", "connecting"):
             return UnfinishedCall(view.call_id, view.contact, "", True, self._front.muted)
         return None
 
@@ -49,11 +54,17 @@ class Interrupted:
         found, self._found = self._found, None
         if found is None:
             return
-        if not found.device:
-            self._core.say(EndRing(found.call_id))
-            self._post.call_recorded(
-                RecordCall(found.call_id, found.contact, True, False, Reason.FAILED, 0.0, (RESTARTED,))
-            )
-        elif self._calling.machine.state == "idle":
+        if not found.device or self._calling.machine.state != "idle":
+            self._give_up(found)
+        else:
             self._front.set_mute(found.muted, tone=False)
             self._calling.feed(Resumed(found.call_id, found.contact, found.device, found.outgoing))
+
+    def _give_up(self, found: UnfinishedCall) -> None:
+        """Nobody will go on with it: take it back if it rings still, and write its line."""
+        talked = bool(found.device)
+        if not talked:
+            self._core.say(EndRing(found.call_id))
+        reason, why = (Reason.LOST, RESTARTED_TALKING) if talked else (Reason.FAILED, RESTARTED)
+        outgoing = found.outgoing
+        self._post.call_recorded(RecordCall(found.call_id, found.contact, outgoing, talked, reason, 0.0, (why,)))
