@@ -10,12 +10,12 @@ def test_a_repeated_ack_never_starts_the_frame_counter_anew(world: World) -> Non
     world.run(1.0)
     media = kitchen.box.calling.media
     assert media is not None
-    sealer, counter = media.sealer, media.sealer.counter
+    sealer, counter = media.proven.sealer, media.proven.sealer.counter
     again = SendAck(media.call_id, media.proven.record.device, "workshop")
     kitchen.box.calling.carry_out(again)
     world.run(0.5)
     assert kitchen.box.calling.media is not None
-    assert kitchen.box.calling.media.sealer is sealer
+    assert kitchen.box.calling.media.proven.sealer is sealer
     assert sealer.counter > counter
     assert workshop.hears(kitchen)
 

@@ -21,8 +21,8 @@ from callbox.calls import effects as want
 from callbox.calls import events as happened
 from callbox.calls.machine import Calls
 from callbox.calls.state import Timing
-from callbox.crypto.sframe import Direction, Opener, Sealer
 from callbox.wire.bodies import (
+    Body,
     CallAck,
     CallAlerting,
     CallAnswer,
@@ -48,9 +48,6 @@ from callbox.wire.signals import (
 )
 
 DIAL_MARGIN_S = 2.0  # the callee's word comes first
-# Direction and key id of what each side sends (PROTOCOL.md, media frames).
-CALLER: tuple[Direction, int] = ("c2r", 0)
-CALLEE: tuple[Direction, int] = ("r2c", 1)
 
 
 @dataclass(slots=True)
@@ -59,8 +56,6 @@ class Media:
 
     call_id: bytes
     proven: Proven
-    sealer: Sealer
-    opener: Opener
     route: int | None = None
     flowing: bool = False
 
@@ -106,7 +101,7 @@ class Calling:
         self._perform: dict[type, Callable[[Any], None]] = {
             want.SendOffer: self._send_offer,
             want.SendAlerting: lambda effect: self._send(effect.contact, effect.device, CallAlerting(effect.call_id)),
-            want.SendAnswer: lambda effect: self.handshakes.answer(effect.call_id),
+            want.SendAnswer: lambda effect: self.handshakes.answer(effect.call_id, effect.device),
             want.SendAck: self._send_ack,
             want.SendTaken: self._send_taken,
             want.SendEnd: self._send_end,
@@ -164,7 +159,13 @@ class Calling:
 
     def receive(self, inner: Inner, record: DeviceRecord) -> None:
         """Handle a letter of class `call` that was opened and belongs to `record`'s device."""
-        body, account, device = inner.body, record.account, record.device
+        if isinstance(inner.body, CallOffer) or self._may_speak(record, inner.body):
+            self._heard(inner.body, record)
+        else:
+            self._core.warn(f"a call letter of {record.account} is not from a device in that call; dropped")
+
+    def _heard(self, body: Body, record: DeviceRecord) -> None:
+        account, device = record.account, record.device
         match body:
             case CallOffer():
                 if self._people.may_call(account) and not self.deaf:
@@ -188,6 +189,19 @@ class Calling:
                 self._session_was_lost(account)
             case _:
                 self._core.warn(f"{account} sent something that is not part of a call as a call letter; dropped")
+
+    def _may_speak(self, record: DeviceRecord, body: Body) -> bool:
+        """Say whether this device may say anything about a call: it has a contact's key, and the call is with it.
+
+        What a changed key offers is left to admission, which refuses it and tells the person.
+        """
+        if isinstance(body, CallReveal):
+            return True
+        call_id, current = getattr(body, "call_id", b""), self.machine.current
+        parties = {offered.device for offered in self.handshakes.offered(call_id)}
+        if current is not None and current.call_id == call_id and not current.outgoing and current.device:
+            parties.add(current.device)
+        return self._people.confirmed(record) and (not parties or record.device in parties)
 
     def _session_was_lost(self, account: str) -> None:
         """A device could not open what we sent (it restarted in the middle?): offer it again what we offer now."""
@@ -222,7 +236,7 @@ class Calling:
             media.flowing = True
             step = self._core.settings.calls.step
             self._core.emit(
-                audio.StartMedia(media.sealer.seal, media.opener.open, None if step == "auto" else step),
+                audio.StartMedia(media.proven.sealer.seal, media.proven.opener.open, None if step == "auto" else step),
                 audio.SetCapture(not self._outcomes.muted()),
             )
         self.feed(happened.RouteReady(media.call_id))
@@ -241,6 +255,8 @@ class Calling:
             dialling = self.machine.state == "dialing" and current is not None and current.contact == record.account
             admission = self._people.admit(record.account, offer.knock, dialling)
             self.feed(happened.RingProven(body.call_id, record.account, record.device, admission))
+        if not self._feeding and not self.machine.concerns(body.call_id, record.account, record.device):
+            self.handshakes.drop(record.device, body.call_id)  # over, refused, or another's call: its keys are no use
 
     def _answered(self, record: DeviceRecord, body: CallAnswer) -> None:
         self.handshakes.on_answer(record, body)
@@ -325,24 +341,16 @@ class Calling:
         core.emit(*core.link.in_call(False, core.now))
 
     def _adopt(self, call_id: bytes, proven: Proven) -> None:
-        """Make the media keys of a proven handshake ready; a call taken up again gets fresh ones.
-
-        The same keys are never made ready twice: their frame counter would begin anew, and a nonce be used twice.
-        """
-        if self.media is not None and self.media.proven.keys == proven.keys:
+        """Make the media keys of a proven handshake ready; a call taken up again gets fresh ones."""
+        if self.media is not None and self.media.proven is proven:
             return
         if self.media is not None and self.media.flowing:
             self._core.emit(audio.StopMedia())
         self.code = proven.keys.code
-        self.media = Media(
-            call_id,
-            proven,
-            Sealer(proven.keys.send_base, call_id, *(CALLER if proven.outgoing else CALLEE)),
-            Opener(proven.keys.receive_base, call_id, *(CALLEE if proven.outgoing else CALLER)),
-        )
+        self.media = Media(call_id, proven)
 
     def _start_media(self, effect: want.StartMedia) -> None:
-        proven = self.handshakes.proven(effect.call_id)
+        proven = self.handshakes.proven(effect.call_id, effect.device)
         if proven is not None:
             self._adopt(effect.call_id, proven)
         self._open_route()

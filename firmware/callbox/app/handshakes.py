@@ -20,21 +20,38 @@ from callbox.base.time import Instant
 from callbox.crypto.errors import HandshakeRefused
 from callbox.crypto.handshake import CalleeHandshake, CallerHandshake, CallKeys
 from callbox.crypto.handshakes import CallerHandshakes, OpenHandshakes
+from callbox.crypto.sframe import Direction, Opener, Sealer
 from callbox.wire.bodies import Body, CallAck, CallAnswer, CallOffer, CallReveal, CallRinging
 from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import Envelope
 
 CALL_LETTER_TTL_S = 60
 CALLS_REMEMBERED = 16
+# Direction and key id of what each side sends (PROTOCOL.md, media frames).
+CALLER: tuple[Direction, int] = ("c2r", 0)
+CALLEE: tuple[Direction, int] = ("r2c", 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A handshake that both sides proved: whose device, and the keys as seen from here."""
+    """A handshake that both sides proved: whose device, the keys as seen from here, and what seals under them.
+
+    There is one sealer per handshake, however often the media of a call start: with a second one under the same keys
+    the frame counter would begin anew, and a nonce be used twice.
+    """
 
     record: DeviceRecord
     keys: CallKeys
     outgoing: bool
+    sealer: Sealer
+    opener: Opener
+
+
+def _prove(call_id: bytes, record: DeviceRecord, keys: CallKeys, outgoing: bool) -> Proven:
+    mine, theirs = (CALLER, CALLEE) if outgoing else (CALLEE, CALLER)
+    return Proven(
+        record, keys, outgoing, Sealer(keys.send_base, call_id, *mine), Opener(keys.receive_base, call_id, *theirs)
+    )
 
 
 @dataclass(slots=True)
@@ -44,7 +61,7 @@ class _Incoming:
     record: DeviceRecord
     handshake: CalleeHandshake
     answer: CallAnswer | None = None
-    acked: bool = False
+    proven: Proven | None = None  # once the caller has acknowledged
 
 
 class Handshakes:
@@ -54,9 +71,9 @@ class Handshakes:
         self._core = core
         self._callers: dict[bytes, CallerHandshakes] = {}
         self._offered: OrderedDict[bytes, tuple[DeviceRecord, ...]] = OrderedDict()
-        self._acks: dict[tuple[bytes, str], tuple[CallAnswer, CallAck]] = {}
+        self._acks: dict[tuple[bytes, str], tuple[CallAnswer, CallAck, Proven]] = {}
         self._open = OpenHandshakes()
-        self._incoming: dict[bytes, _Incoming] = {}
+        self._incoming: dict[tuple[str, bytes], _Incoming] = {}  # by device and call: an id is anybody's to repeat
 
     # --- letters ----------------------------------------------------------------------------------------------
 
@@ -113,15 +130,17 @@ class Handshakes:
             return
         ack = self._caller(body.call_id).answered(record.device, body)
         if ack is not None:
-            self._acks[parties] = body, ack
+            keys = self._callers[body.call_id][record.device].keys
+            self._acks[parties] = body, ack, _prove(body.call_id, record, keys, outgoing=True)
 
     def acknowledge(self, call_id: bytes, record: DeviceRecord) -> Proven | None:
         """Send the ack that makes this device the winner, or the same one again."""
         verified = self._acks.get((call_id, record.device))
         if verified is None:
             return None
-        self.send(record, verified[1])
-        return Proven(record, self._callers[call_id][record.device].keys, outgoing=True)
+        _, ack, proven = verified
+        self.send(record, ack)
+        return proven
 
     def _caller(self, call_id: bytes) -> CallerHandshakes:
         try:
@@ -134,8 +153,8 @@ class Handshakes:
     def on_offer(self, record: DeviceRecord, body: CallOffer) -> None:
         """Take up an offer, silently: send our fresh key."""
         core = self._core
-        present = self._incoming.get(body.call_id)
-        if present is not None and present.acked and not body.resume:
+        present = self._incoming.get((record.device, body.call_id))
+        if present is not None and present.proven and not body.resume:
             raise HandshakeRefused("this call is on already")
         self._open.check(record.account, record.device, body, core.now)
         handshake = CalleeHandshake(
@@ -155,29 +174,27 @@ class Handshakes:
         """Verify the caller's opened commitment; returns its offer once the caller is proven to be live."""
         handshake = self._open.get(record.account, record.device, body.call_id)
         handshake.revealed(body, self._core.now)
-        self._incoming[body.call_id] = _Incoming(record, handshake)
+        self._incoming[record.device, body.call_id] = _Incoming(record, handshake)
         return handshake.offer
 
-    def answer(self, call_id: bytes) -> None:
-        """Send our answer, or the same one again."""
-        incoming = self._incoming.get(call_id)
+    def answer(self, call_id: bytes, device: str) -> None:
+        """Send our answer to the device that called, or the same one again."""
+        incoming = self._incoming.get((device, call_id))
         if incoming is not None:
             incoming.answer = incoming.answer or incoming.handshake.answer()
             self.send(incoming.record, incoming.answer)
 
     def on_ack(self, record: DeviceRecord, body: CallAck) -> None:
-        incoming = self._incoming.get(body.call_id)
-        if incoming is None or incoming.record.device != record.device:
+        incoming = self._incoming.get((record.device, body.call_id))
+        if incoming is None:
             raise HandshakeRefused("this device offered no such call")
         incoming.handshake.acked(body)
-        incoming.acked = True
+        incoming.proven = _prove(body.call_id, incoming.record, incoming.handshake.keys, outgoing=False)
 
-    def proven(self, call_id: bytes) -> Proven | None:
+    def proven(self, call_id: bytes, device: str) -> Proven | None:
         """Return the keys of a call that its caller acknowledged."""
-        incoming = self._incoming.get(call_id)
-        if incoming is None or not incoming.acked:
-            return None
-        return Proven(incoming.record, incoming.handshake.keys, outgoing=False)
+        incoming = self._incoming.get((device, call_id))
+        return incoming.proven if incoming is not None else None
 
     # --- both -------------------------------------------------------------------------------------------------
 
@@ -194,10 +211,15 @@ class Handshakes:
         if caller is not None:
             caller.forget()
         self._forget_acks(call_id)
-        incoming = self._incoming.pop(call_id, None)
+        for device in [device for device, known in self._incoming if known == call_id]:
+            self.drop(device, call_id)
+
+    def drop(self, device: str, call_id: bytes) -> None:
+        """Erase the keys of one device's offer."""
+        incoming = self._incoming.pop((device, call_id), None)
         if incoming is not None:
             incoming.handshake.forget()
-            self._open.close(incoming.record.account, incoming.record.device, call_id)
+            self._open.close(incoming.record.account, device, call_id)
 
     def _forget_acks(self, call_id: bytes) -> None:
         self._acks = {parties: kept for parties, kept in self._acks.items() if parties[0] != call_id}

@@ -52,6 +52,15 @@ class Calls:
         call = self._core.call
         return call is not None and call.call_id == call_id and (self.state is State.DIALING or call.resuming)
 
+    def concerns(self, call_id: bytes, contact: str, device: str) -> bool:
+        """Whether a call under this id with this very device rings, talks, or waits in the background here."""
+        core = self._core
+        calls = (core.call, core.rival, core.shadows.get(call_id))
+        return any(
+            call is not None and (call.call_id, call.contact, call.device) == (call_id, contact, device)
+            for call in calls
+        )
+
     def handle(self, event: Event, now: Instant) -> list[Effect]:
         """Take one event. Timers that are due fire first."""
         self._fire_due(now)
