@@ -48,7 +48,6 @@ from callbox.wire.signals import (
 )
 
 NONCE_BYTES = 32
-DEFAULT_TIMING = Timing()
 _SILENT_SERVER = Refusal("The server does not answer what it was asked.")
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from callbox.server.stores.sql import SqlStore
 
 WAIT_S = 10.0
-Subparsers = argparse._SubParsersAction  # argparse gives it no public name
 
 RUN_EXAMPLES = """examples:
   callbox server run --home S --listen 127.0.0.1:8443        to try things out on this machine
@@ -40,21 +39,14 @@ USERS_EXAMPLES = """examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one server command; return its exit code. Raises CallboxError for what a person can mend."""
+    return run(_parser().parse_args(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="callbox server",
         description="The signaling server: carries sealed messages and sealed voice, and can read none of them.",
     )
-    fill(parser)
-    return run(parser.parse_args(arguments))
-
-
-def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
-    """Add `server` with its commands to a command line."""
-    fill(subparsers.add_parser("server", help="run and administer the signaling server"))
-
-
-def fill(parser: argparse.ArgumentParser) -> None:
-    """Add run, invite and users to `parser`."""
     commands = parser.add_subparsers(dest="server_command", metavar="COMMAND", required=True)
     running = _command(commands, "run", "run the server until it is stopped", RUN_EXAMPLES)
     running.add_argument("--listen", metavar="ADDR:PORT", help="where to listen (default: as server.toml says)")
@@ -64,6 +56,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     inviting.add_argument("--public", metavar="NAME:PORT", help="how boxes reach the server (default: as it runs)")
     users = _command(commands, "users", "list accounts and open invites", USERS_EXAMPLES)
     users.add_argument("--json", action="store_true", help="print JSON")
+    return parser
 
 
 def run(options: argparse.Namespace) -> int:
@@ -77,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _command(
-    commands: "Subparsers[argparse.ArgumentParser]", name: str, summary: str, examples: str
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, examples: str
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name,
