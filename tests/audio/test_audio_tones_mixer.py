@@ -66,7 +66,8 @@ def test_short_tones_wait_for_one_another_and_a_ring_gives_way() -> None:
     assert not tones.playing
     tones.play(Tone.RING, repeat=True)
     tones.play(Tone.TICK)
-    assert played(tones, 2)[: CYCLE_SAMPLES * 2].any()
+    assert played(tones, 2).tobytes() == tone_samples(Tone.TICK).tobytes()
+    tones.stop()
     assert not tones.playing
 
 
@@ -138,3 +139,18 @@ def test_too_loud_is_made_quieter_not_cut() -> None:
     last = out[-1].astype(float)
     assert np.abs(last).max() <= MAXIMUM
     assert np.corrcoef(last, loud[19 * 480 : 20 * 480].astype(float))[0, 1] > 0.999
+
+
+def test_a_short_tone_interrupts_a_repeating_one() -> None:
+    tones = Tones()
+    tones.play(Tone.RING, repeat=True)
+    tones.play(Tone.MUTE_ON)
+    tones.play(Tone.TICK)
+    short = len(tone_samples(Tone.MUTE_ON)) + len(tone_samples(Tone.TICK))
+    for _ in range(short // CYCLE_SAMPLES):
+        tones.cycle()
+    heard = [tones.cycle() for _ in range(10)]
+    assert np.array_equal(np.concatenate([one for one in heard if one is not None]), tone_samples(Tone.RING)[:4800])
+    tones.play(Tone.TICK)
+    tones.stop()
+    assert tones.cycle() is None

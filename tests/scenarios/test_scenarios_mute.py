@@ -83,6 +83,16 @@ def test_mute_pressed_before_a_call_holds_for_it(world: World, pressed_while: st
     talk(world, kitchen, workshop)
 
 
+def test_a_press_of_mute_does_not_silence_the_ring(world: World) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    rings(world, kitchen, workshop)
+    workshop.press("mute")
+    kitchen.press("volume_up")
+    world.run(1.0)
+    world.until(lambda: workshop.hears_tone(660) or workshop.hears_tone(880), 4.0, "it rings on")
+    world.until(lambda: kitchen.hears_tone(425), 6.0, "ringback goes on")
+
+
 def test_mute_pressed_while_idle_outlives_a_call_that_nobody_answered(world: World) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     workshop.press("mute")

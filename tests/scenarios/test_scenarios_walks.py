@@ -134,10 +134,10 @@ def test_a_random_walk_settles(seed: int) -> None:
         walk.step()
     walk.mend()
     world, boxes = walk.world, walk.boxes
-    states = {box.state for box in boxes}
+    states = {"idle" if box.state == "ending" else box.state for box in boxes}
     assert states in ({"idle"}, {"talking"}, {"dialing", "ringing"}), walk.story()
     for box in boxes:
-        if box.state != "idle":
+        if box.state not in ("idle", "ending"):
             box.ask("hangup")
     world.run(LAST_TONES_S)
     assert {box.state for box in boxes} == {"idle"}, walk.story()

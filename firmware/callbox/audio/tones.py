@@ -95,12 +95,13 @@ def tone_samples(tone: Tone) -> Samples:
 
 
 class Tones:
-    """Plays one tone after another; a repeating one until stopped or replaced."""
+    """Plays one tone after another; a repeating one until stopped or replaced: a short one only interrupts it."""
 
     def __init__(self) -> None:
         self._samples: Samples | None = None
         self._at = 0
-        self._repeat = False
+        self._background: Tone | None = None  # the repeating one
+        self._in_background = False  # it is what plays now
         self._next: deque[Tone] = deque(maxlen=4)
 
     @property
@@ -109,14 +110,17 @@ class Tones:
 
     def play(self, tone: Tone, repeat: bool = False) -> None:
         """Start `tone`. A short one waits for another short one to end; a repeating one gives way at once."""
-        if self._samples is not None and not self._repeat and not repeat:
+        if repeat:
+            self._background = tone
+            self._next.clear()
+        elif self._samples is not None and not self._in_background:
             self._next.append(tone)
             return
         self._begin(tone, repeat)
 
     def stop(self) -> None:
         """Fall silent and forget what waits."""
-        self._samples = None
+        self._samples = self._background = None
         self._next.clear()
 
     def cycle(self) -> Samples | None:
@@ -129,17 +133,17 @@ class Tones:
             self._ended()
         return part
 
-    def _begin(self, tone: Tone, repeat: bool) -> None:
+    def _begin(self, tone: Tone, in_background: bool) -> None:
         self._samples = tone_samples(tone)
-        self._repeat = repeat
+        self._in_background = in_background
         self._at = 0
-        if repeat:
-            self._next.clear()
 
     def _ended(self) -> None:
         self._at = 0
-        if self._repeat:
+        if self._in_background:
             return
         self._samples = None
         if self._next:
-            self._begin(self._next.popleft(), repeat=False)
+            self._begin(self._next.popleft(), in_background=False)
+        elif self._background is not None:
+            self._begin(self._background, in_background=True)
