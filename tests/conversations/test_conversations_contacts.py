@@ -120,7 +120,8 @@ def test_the_card_of_the_pinned_key_vouches_for_it_and_changes_nothing_else(kept
 
 
 def test_text_follows_a_new_key_only_where_nobody_vouched_for_the_old_one(kept: Kept) -> None:
-    assert kept.kitchen.text_key is None
+    without_a_key = kept.kitchen
+    assert without_a_key.text_key is None
     kept.pin(KEY, "CARD")
     kept.pin(OTHER, "FAKE")
     assert kept.kitchen.text_key == OTHER, "trust on first use: the newest one"
