@@ -9,6 +9,7 @@ import pytest
 from callbox.audio.devices.simulated import SimulatedCard, SimulatedDevices
 from callbox.audio.engine import Engine
 from callbox.audio.facts import (
+    CheckSound,
     CloseSound,
     Fact,
     FirstAudio,
@@ -22,6 +23,7 @@ from callbox.audio.facts import (
     PlaySpeech,
     SetCapture,
     SetVolume,
+    SoundFound,
     SoundLost,
     SoundOpened,
     StartMedia,
@@ -186,6 +188,43 @@ def test_card_that_is_missing_at_first_is_found_later() -> None:
     box.card.plug()
     box.run(1.1)
     assert box.told(SoundOpened)
+
+
+def test_a_check_finds_a_card_and_leaves_it_alone() -> None:
+    box = Box()
+    box.engine.command(CheckSound("card", "card"))
+    assert box.engine.cycle(0.0) == math.inf
+    assert box.told(SoundFound)
+    assert box.card.opened == 0
+    assert not box.told(SoundOpened)
+
+
+def test_a_check_tells_once_that_a_card_is_missing_and_looks_until_it_is_there() -> None:
+    box = Box()
+    box.card.unplug()
+    box.engine.command(CheckSound("card", "card"))
+    box.run(21.0)
+    assert len(box.told(SoundLost)) == 1
+    box.card.plug()
+    box.run(5.1)
+    assert len(box.told(SoundFound)) == 1
+    assert box.engine.cycle(box.now) == math.inf
+
+
+def test_a_card_lost_in_a_call_is_told_when_it_is_back_after_the_call() -> None:
+    box = Box()
+    box.start()
+    box.run(0.1)
+    box.card.unplug()
+    box.run(0.2)
+    box.engine.command(StopMedia())
+    box.engine.command(CloseSound())
+    box.run(1.0)
+    assert len(box.told(SoundLost)) == 1
+    box.card.plug()
+    box.run(6.0)
+    assert len(box.told(SoundFound)) == 1
+    assert box.card.opened == 0
 
 
 def test_closing_sound_lets_go_of_the_card_and_ends_wake_ups() -> None:

@@ -173,6 +173,7 @@ class Box:
             link.Incoming: lambda event: self._incoming(event.message),
             link.EpochRolledBack: lambda event: self.keys.rolled_back(event.server_epoch),
             audio.LiveChanged: front.sound_fact,
+            audio.SoundFound: front.sound_fact,
             audio.SoundOpened: front.sound_fact,
             audio.SoundLost: front.sound_fact,
             audio.Meter: front.sound_fact,
@@ -196,7 +197,8 @@ class Box:
         """Reserve the first connection epoch on disk, then connect."""
         core = self.core
         self.front.status = "connecting"
-        core.emit(audio.SetVolume(self.front.volume))
+        sound = core.settings.sound
+        core.emit(audio.SetVolume(self.front.volume), audio.CheckSound(sound.input, sound.output))
         self.keys.reserve_epoch(then=lambda: core.emit(*core.link.start(core.now)))
 
     def _to_link(self, event: link.TransportEvent) -> None:

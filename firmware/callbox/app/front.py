@@ -195,6 +195,8 @@ class Front:
                 self.sounding.live = live
             case audio.SoundOpened():
                 self.sounding.open, self.sounding.fault = True, None
+            case audio.SoundFound():
+                self.sounding.fault = None
             case audio.SoundLost(sentence=sentence):
                 self.sounding.open, self.sounding.fault = False, sentence
                 self._core.warn(f"sound: {sentence}")

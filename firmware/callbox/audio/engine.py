@@ -4,8 +4,8 @@
     inbound  --queue-->                                     --> outbound queue, on_outbound()
 
 A device that is lost takes nothing with it: the media session goes on, silence is sent at the clock's pace, and
-once a second the device is looked for again. `cycle` tells how long its caller may sleep: not at all while a
-device paces it, for ever (`math.inf`) while there is nothing to do.
+once a second the device is looked for again; without a call, every five seconds. `cycle` tells how long its
+caller may sleep: not at all while a device paces it, for ever (`math.inf`) while there is nothing to do.
 """
 
 import math
@@ -17,6 +17,7 @@ from callbox.audio.echo import Canceller
 from callbox.audio.echo.none import NoCanceller
 from callbox.audio.facts import (
     AudioStats,
+    CheckSound,
     CloseSound,
     Command,
     Fact,
@@ -31,6 +32,7 @@ from callbox.audio.facts import (
     PlaySpeech,
     SetCapture,
     SetVolume,
+    SoundFound,
     SoundLost,
     SoundOpened,
     StartMedia,
@@ -48,6 +50,7 @@ from callbox.base.time import Instant
 
 CYCLE_S = CYCLE_MS / 1000
 REOPEN_S = 1.0
+CHECK_AGAIN_S = 5.0  # without a call nobody waits for it, and looking costs
 METER_S = 0.25
 MOST_CATCH_UP_S = 0.05
 
@@ -77,6 +80,8 @@ class Engine:
         self._device: Device | None = None
         self._lost_told = False
         self._reopen_at: Instant = -math.inf
+        self._check: CheckSound | None = None
+        self._check_at: Instant = -math.inf
         self._due: Instant | None = None  # of the next cycle without a device
         self._live = False
         self._started_at: Instant | None = None
@@ -95,6 +100,8 @@ class Engine:
             self._perform(command, now)
         if self._wanted is not None and self._device is None and now >= self._reopen_at:
             self._open(now)
+        elif self._check is not None and self._wanted is None and now >= self._check_at:
+            self._look(self._check, now)
         if self._device is None:
             return self._cycle_without_device(now)
         self._due = None
@@ -114,7 +121,9 @@ class Engine:
                 pass
             self._due = None
             self._tell_live(False)
-            return math.inf if self._wanted is None else max(0.0, self._reopen_at - now)
+            if self._wanted is not None:
+                return max(0.0, self._reopen_at - now)
+            return math.inf if self._check is None else max(0.0, self._check_at - now)
         if self._due is None or now - self._due > MOST_CATCH_UP_S:
             self._due = now
         if now >= self._due:
@@ -141,7 +150,12 @@ class Engine:
                 if command != self._wanted or self._device is None:
                     self._close_device()
                     self._wanted, self._reopen_at, self._lost_told = command, now, False
+            case CheckSound():
+                self._check, self._check_at = command, now
             case CloseSound():
+                if self._lost_told and self._wanted is not None:  # tell when it is there again, call or not
+                    self._check = CheckSound(self._wanted.input_name, self._wanted.output_name)
+                    self._check_at = now + CHECK_AGAIN_S
                 self._wanted = None
                 self._close_device()
             case StartMedia():
@@ -188,8 +202,18 @@ class Engine:
         except CallboxError as error:
             self._lose(str(error), now)
             return
-        self._lost_told = False
+        self._lost_told, self._check = False, None
         self._facts(SoundOpened(self._device.latency_ms))
+
+    def _look(self, check: CheckSound, now: Instant) -> None:
+        try:
+            self._devices.open(check.input_name, check.output_name).close()
+        except CallboxError as error:
+            self._lose(str(error), now)
+            self._check_at = now + CHECK_AGAIN_S
+            return
+        self._lost_told, self._check = False, None
+        self._facts(SoundFound())
 
     def _read(self, now: Instant) -> Samples | None:
         assert self._device is not None

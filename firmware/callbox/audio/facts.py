@@ -17,6 +17,14 @@ Open: TypeAlias = Callable[[bytes], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
+class CheckSound:
+    """Find out whether microphone and speaker can be had, by opening them for a moment; look again until they can."""
+
+    input_name: str
+    output_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSound:
     """Open microphone and speaker by name. Nothing that is captured is passed on by this alone."""
 
@@ -97,7 +105,8 @@ class NoteUnsent:
 
 
 Command: TypeAlias = (
-    OpenSound
+    CheckSound
+    | OpenSound
     | CloseSound
     | StartMedia
     | StopMedia
@@ -116,6 +125,11 @@ class LiveChanged:
     """Captured samples are, or are no longer, passed to the encoder. Made from what happened, not from orders."""
 
     live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFound:
+    """A check opened microphone and speaker; they are closed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +192,4 @@ class MediaBack:
     """Authentic frames come again."""
 
 
-Fact: TypeAlias = LiveChanged | SoundOpened | SoundLost | Meter | FirstAudio | MediaSilent | MediaBack
+Fact: TypeAlias = LiveChanged | SoundFound | SoundOpened | SoundLost | Meter | FirstAudio | MediaSilent | MediaBack
