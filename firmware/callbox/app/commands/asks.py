@@ -1,6 +1,5 @@
 """Commands that ask a box: everything that the buttons do, and the threads."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -90,7 +89,7 @@ def _call(options: Options) -> int:
         if "progress" in reply:
             progress(str(reply["progress"]))
     if options.json:
-        print(json.dumps(reply, ensure_ascii=False))
+        print_facts(options, reply, "")
         return 0 if reply.get("ok") else 1
     client.checked(reply)
     print(f"{reply['contact']} rings")

@@ -1,6 +1,8 @@
 """How facts look to a person: status, contacts, threads, a QR code. Pure text."""
 
 import io
+import json
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -98,12 +100,34 @@ def thread_line(item: Facts) -> str:
     when = _when(item)
     arrow = "->" if item["outgoing"] else "<-"
     if item["kind"] == "text":
-        state = f"  ({item['state']})" if item["outgoing"] else ""
-        return f"{when} {arrow} {item['contact']}: {item['text']}{state}"
+        note = item["state"] if item["outgoing"] else item.get("problem")
+        return f"{when} {arrow} {item['contact']}: {harmless(str(item['text']))}{f'  ({note})' if note else ''}"
     reason = str(item["reason"]).replace("_", " ")
     if item["answered"]:
         return f"{when} {arrow} {item['contact']}: call, {item['duration_s']:.0f} s, {reason}"
     return f"{when} {arrow} {item['contact']}: {'call' if item['outgoing'] else 'missed call'}, {reason}"
+
+
+def harmless(text: str) -> str:
+    """Return what somebody else wrote so that a terminal only shows it: no escape sequences, no turned direction.
+
+    Further lines are indented, so that none of them looks like a line of the conversation.
+    """
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n    ".join("".join(_shown(character) for character in line) for line in lines)
+
+
+def harmless_json(facts: Facts) -> str:
+    """Return facts as JSON in which every character that a terminal would obey is an escape."""
+    text = json.dumps(facts, ensure_ascii=False)
+    return "".join(character if _shown(character) == character else json.dumps(character)[1:-1] for character in text)
+
+
+def _shown(character: str) -> str:
+    """Return a character, or a replacement for one that controls instead of being drawn. Emoji need the joiners."""
+    if character in "\t\u200c\u200d" or character.isprintable() or unicodedata.category(character) == "Zs":
+        return character
+    return "\ufffd"
 
 
 def why_lines(item: Facts) -> list[str]:

@@ -1,11 +1,11 @@
 """What the files of the command line share: adding a command, on and off, printing."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from callbox.app.commands.shown import harmless_json
 from callbox.app.home import Home
 
 Options = argparse.Namespace
@@ -48,7 +48,7 @@ def home_of(options: Options) -> Home:
 
 def print_facts(options: Options, facts: Mapping[str, Any], sentence: str) -> None:
     """Print `facts` as JSON if asked for, else the sentence."""
-    print(json.dumps(facts, ensure_ascii=False) if getattr(options, "json", False) else sentence, flush=True)
+    print(harmless_json(facts) if getattr(options, "json", False) else sentence, flush=True)
 
 
 def progress(text: str) -> None:
