@@ -5,6 +5,8 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,3 +72,11 @@ def test_the_plugin_brings_the_world_and_costs_nothing_until_it_is_used() -> Non
     code = "import sys, callbox.testing.plugin; print(any(name in sys.modules for name in ('numpy', 'callbox.app')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "False"
+
+
+def test_the_example_of_the_readme_runs(world: World) -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    example = text.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(compile(example, "tests/README.md", "exec"), names)
+    names["test_a_call"](world)
