@@ -117,8 +117,6 @@ class Front:
         word = self._word()
         if word != self._call_word:
             self._call_word, self._call_since = word, self._core.now
-            if word == "idle":
-                self.sounding.fault = None  # whether the device is back shows when it is next opened
 
     def _act(self, gestures: Iterable[Gesture]) -> None:
         for gesture in gestures:
