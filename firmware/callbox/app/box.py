@@ -90,6 +90,8 @@ class Box:
         self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
         self.interrupted = Interrupted(core, self.calling, self.front, self.post, saved.current_call)
         self.front.on_mute = self.interrupted.note
+        self.directory.on_device_gone = self._device_gone
+        self.people.on_confirmed = self.post.confirmed
         self.directory.on_key_changed = lambda account: self.calling.feed(call_happened.KeyChanged(account))
         self.post.on_call_letter = self.calling.receive
         self._link_problem = ""
@@ -244,6 +246,13 @@ class Box:
         handler = self._from_server.get(type(message))
         if handler is not None:
             handler(message)
+
+    def _device_gone(self, device: str) -> None:
+        """An account gave a device of its own up: nothing is written to it, and no call with it goes on."""
+        self.post.device_gone(device)
+        media = self.calling.media
+        if media is not None and media.proven.record.device == device:
+            self.calling.feed(call_happened.HungUp())
 
     def _stopping(self) -> None:
         """Hang up politely, give the letter a moment to leave, then end."""

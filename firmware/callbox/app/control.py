@@ -108,7 +108,7 @@ class Control:
             "contacts": lambda ask, words: {"ok": True, "contacts": people.listed()},
             "quiet hours": lambda ask, words: people.set_quiet_hours(words["span"]),
             "number": lambda ask, words: people.safety_number(str(words["contact"])),
-            "verify": lambda ask, words: people.verify(str(words["contact"])),
+            "verify": lambda ask, words: people.verify(str(words["contact"]), words.get("number")),
             "card": lambda ask, words: {"ok": True, "card": card()},
             "messages": lambda ask, words: post.messages(words["contact"], int(words["last"]), bool(words["read"])),
             "why": lambda ask, words: post.why(),

@@ -4,7 +4,7 @@ The server enforces the coarse row (`ring`, `knock`, `message`, `request`, `bloc
 account; the box asks `conversations.admission` again for every call that comes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -38,6 +38,7 @@ class People:
         self._untold_rows: dict[str, Row] = {}
         self._untold_calls: bool | None = None
         self.clock_trusted = False
+        self.on_confirmed: Callable[[str], None] = lambda contact: None
         self.utc_offset_s = 0
 
     # --- what is so -------------------------------------------------------------------------------------------
@@ -167,9 +168,15 @@ class People:
         facts = {"contact": contact.name, "number": number, "verified": contact.verified}
         return {"ok": True, "changed": contact.changed_key is not None, **facts}
 
-    def verify(self, name: str) -> dict[str, Any]:
-        """The numbers were compared: a changed key is confirmed by that."""
+    def verify(self, name: str, number: str | None = None) -> dict[str, Any]:
+        """The numbers were compared: a changed key is confirmed by that.
+
+        `number`: the one that was compared. Raises WrongUse if it is another one by now.
+        """
+        if number not in (None, self.safety_number(name)["number"]):
+            raise WrongUse(f"The number of {name} has changed while you compared it.", "Compare the new one.")
         self._core.commit(self._contacts.verify(name, self._core.wall_ms))
+        self.on_confirmed(valid_name(name))
         return self.safety_number(name)
 
     def set_quiet_hours(self, span: str | None) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def _verify(options: Options) -> int:
         if facts["changed"]:
             print(f"{contact} has a new box. Calls wait until you confirm it.")
     if options.yes or (sys.stdin.isatty() and not options.json and _agrees(contact)):
-        facts = ask_or_open(options, "verify", contact=contact)
+        facts = ask_or_open(options, "verify", contact=contact, number=facts["number"])
     state = "compared: it is really them" if facts["verified"] else "not compared yet"
     print_facts(options, facts, f"{contact}: {state}.")
     return 0
