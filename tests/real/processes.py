@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,12 +14,13 @@ from types import TracebackType
 from typing import Any
 
 from callbox.app import client
+from callbox.app.demo_stage import box_toml, free_port
 from callbox.app.home import Home
 from callbox.base.errors import CallboxError
 
 PROGRAMS = Path(sys.executable).parent
 COMMAND_S = 60.0
-QUIET_SOUND = '[panel]\nbackend = "simulated"\n\n[sound]\nbackend = "wav"\ninput = ""\noutput = ""\n'
+QUIET_SOUND = box_toml("wav", "", "")
 MANY_RINGS = (
     "[calls]\nburst = 1000\nrefill_s = 0.001\nper_hour = 100000\n\n[prekeys]\nclaims = 10000\nfetches = 10000\n"
 )
@@ -202,10 +202,3 @@ def wait_for(happened: Callable[[], object], what: str, within_s: float = 20.0) 
         assert time.monotonic() - start < within_s, f"{what} did not happen within {within_s:.0f} s"
         time.sleep(0.02)
     return time.monotonic() - start
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

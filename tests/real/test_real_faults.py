@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from callbox.app.home import Home
+from callbox.audio.devices.wav import write_wav
+from callbox.base.frames import RATE_HZ, silence
 from real.processes import COMMAND_S, QUIET_SOUND, Done, Place, told, wait_for
 
 pytestmark = pytest.mark.real
@@ -389,3 +391,42 @@ def test_ctrl_c_while_a_command_waits(place: Place) -> None:
         done = collect(waiting)
         assert done.code == 130
         assert "Traceback" not in done.err
+
+
+# --- sound ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_sound_device_that_is_missing_is_named_and_found_when_it_comes(place: Place) -> None:
+    """With files for a card: no file, no microphone. The box runs all the same, calls and says what is missing."""
+    place.start_server()
+    place.enrol(KITCHEN, WORKSHOP)
+    spoken = place.folder / "spoken.wav"
+    (Path(place.home(KITCHEN)) / "box.toml").write_text(
+        QUIET_SOUND.replace('input = ""', f"input = {json.dumps(str(spoken))}")
+    )
+    boxes = {name: place.start_box(name) for name in (KITCHEN, WORKSHOP)}
+    wait_for(lambda: "spoken.wav" in str(place.status(KITCHEN)["fault"]), "the missing microphone in the status")
+    assert "spoken.wav" in place.must("status", "--home", place.home(KITCHEN))
+    wait_for(lambda: place.connected(KITCHEN), "connecting")
+    assert place.status(KITCHEN)["lights"]["status"] in (0.0, 1.0)
+    place.must("call", WORKSHOP, "--home", place.home(KITCHEN))
+    place.must("press", "talk", "--home", place.home(WORKSHOP))
+    wait_for(lambda: place.state(KITCHEN) == place.state(WORKSHOP) == "talking", "talking without a microphone")
+    assert place.status(KITCHEN)["lights"]["live"] == 0.0
+    write_wav(spoken, silence(RATE_HZ))
+    wait_for(lambda: place.status(KITCHEN)["fault"] is None, "the microphone being found", 5.0)
+    wait_for(lambda: place.status(KITCHEN)["lights"]["live"] == 1.0, "the live light", 5.0)
+    place.must("hangup", "--home", place.home(KITCHEN))
+    assert [boxes[name].end() for name in boxes] == [0, 0]
+
+
+def test_a_card_that_no_sound_system_knows(tmp_path: Path) -> None:
+    """PortAudio on a machine without any card: the box runs, and the sentence says what to do."""
+    with Place(tmp_path) as place:
+        place.start_server()
+        box_of(place, KITCHEN, '[panel]\nbackend = "simulated"\n\n[sound]\ninput = "Jabra"\noutput = "Jabra"\n')
+        box = place.start_box(KITCHEN)
+        wait_for(lambda: place.status(KITCHEN)["fault"], "the missing card in the status")
+        assert "Jabra" in place.status(KITCHEN)["fault"]
+        assert box.end() == 0
+        place.no_traceback()

@@ -25,8 +25,8 @@ def add(adder: Adder) -> None:
     call.add_argument("--knock", action="store_true", help="ask with a light only, without sound")
     add_json(call)
 
-    adder.add("hangup", "end the call", lambda options: _say(options, "hangup"))
-    adder.add("answer", "answer the call that rings", lambda options: _say(options, "answer"))
+    adder.add("hangup", "end the call", lambda options: _say(options, "hangup"), "callbox hangup")
+    adder.add("answer", "answer the call that rings", lambda options: _say(options, "answer"), "callbox answer")
     decline = adder.add("decline", "decline the call that rings", _decline, "callbox decline --text")
     decline.add_argument("--text", action="store_true", help="send the ready-made text with it")
 
