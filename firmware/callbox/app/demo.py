@@ -21,7 +21,7 @@ import numpy as np
 
 from callbox.app import client
 from callbox.app.demo_screen import Screen
-from callbox.app.demo_stage import KITCHEN, WORKSHOP, Stage, wait_for
+from callbox.app.demo_stage import KITCHEN, WORKSHOP, Stage, box_toml, wait_for
 from callbox.audio.devices.wav import read_wav, write_wav
 from callbox.base.errors import CallboxError
 from callbox.base.frames import RATE_HZ, Samples, silence
@@ -100,7 +100,7 @@ def _on_a_card(folder: Path, voice: Voice, screen: Screen, out: Path) -> dict[st
             screen.say(f"no virtual sound card ({error.what}): WAV files stand in for it")
             return None
         stage = stack.enter_context(Stage(folder, card.environment))
-        watched = _set_up(stage, screen, {name: _settings("portaudio", name, name) for name in NAMES})
+        watched = _set_up(stage, screen, {name: box_toml("portaudio", name, name) for name in NAMES})
         said, heard = card.record_microphone(KITCHEN), card.record(WORKSHOP)
         timing = _call(stage, watched, screen)
         card.play(KITCHEN, voice.samples)
@@ -128,8 +128,8 @@ def _on_files(folder: Path, voice: Voice, screen: Screen, out: Path) -> dict[str
     write_wav(microphone, spoken)
     with Stage(folder) as stage:
         settings = {
-            KITCHEN: _settings("wav", str(microphone), ""),
-            WORKSHOP: _settings("wav", "", str(speaker)),
+            KITCHEN: box_toml("wav", str(microphone), ""),
+            WORKSHOP: box_toml("wav", "", str(speaker)),
         }
         watched = _set_up(stage, screen, settings)
         timing = _call(stage, watched, screen)
@@ -150,13 +150,6 @@ def _on_files(folder: Path, voice: Voice, screen: Screen, out: Path) -> dict[str
 
 
 # --- acts ----------------------------------------------------------------------------------------------------------
-
-
-def _settings(backend: str, microphone: str, speaker: str) -> str:
-    return (
-        f'[panel]\nbackend = "simulated"\n\n[sound]\nbackend = "{backend}"\n'
-        f"input = {json.dumps(microphone)}\noutput = {json.dumps(speaker)}\n"
-    )
 
 
 def _set_up(stage: Stage, screen: Screen, settings: dict[str, str]) -> Watched:

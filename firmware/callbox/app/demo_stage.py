@@ -5,6 +5,7 @@ cards are PulseAudio null sinks behind PortAudio; where none can be had, WAV fil
 """
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -44,6 +45,7 @@ class Stage:
                 process.wait()
 
     def home(self, name: str) -> Home:
+        """Return the folder of one box."""
         return Home(self.folder / name)
 
     def start_server(self) -> None:
@@ -70,6 +72,7 @@ class Stage:
                     self.command("allow", other, "--ring", "--home", str(self.folder / name))
 
     def start_box(self, name: str) -> "subprocess.Popen[bytes]":
+        """Start one box; it need not be ready yet."""
         return self._start(name, "run", "--home", str(self.folder / name))
 
     def stop_box(self, name: str) -> None:
@@ -95,6 +98,12 @@ class Stage:
 
 
 CALLBOX = (sys.executable, "-m", "callbox.app.main")
+
+
+def box_toml(backend: str, microphone: str, speaker: str, step: str = "auto") -> str:
+    """Return the settings of a box with a simulated panel, a sound backend with its two devices, and a voice format."""
+    sound = f'backend = "{backend}"\ninput = {json.dumps(microphone)}\noutput = {json.dumps(speaker)}'
+    return f'[panel]\nbackend = "simulated"\n\n[sound]\n{sound}\n\n[calls]\nstep = "{step}"\n'
 
 
 def free_port() -> int:
