@@ -17,6 +17,7 @@ from scenarios.acts import LAST_TONES_S, both_hear, talk
 FACT_S = 0.025  # the light follows the samples by less than this: a packet, and one cycle of the engine
 SEEDS = (*range(8), 14)
 STEPS = 30
+FAULT_SEEDS = (*range(10), 37, 45, 47, 59)
 
 
 class Walk:
@@ -52,7 +53,11 @@ class Walk:
         self.world.run(self.chance.choice((0.0, 0.005, 0.02, 0.3, 0.8, 2.0, 5.0)))
 
     def mend(self) -> None:
-        """Let everything work again, and everybody let go of the buttons and hang up."""
+        """Let everything work again, and wait until every box is back."""
+        self.mend_now()
+        self.world.run(35.0)  # the longest pause before a box tries its server again
+
+    def mend_now(self) -> None:
         if self.world.server.core is None:
             self.world.server.start()
         for box in self.boxes:
@@ -61,7 +66,6 @@ class Walk:
             box.store.fail_with = None
             if not box.on:
                 box.start()
-        self.world.run(35.0)  # the longest pause before a box tries its server again
 
 
 def press(walk: Walk, box: SimulatedBox) -> None:
@@ -104,6 +108,10 @@ def kill(walk: Walk, box: SimulatedBox) -> None:
         box.kill()
 
 
+def kill_now(walk: Walk, box: SimulatedBox) -> None:
+    box.kill()
+
+
 def switch_on(walk: Walk, box: SimulatedBox) -> None:
     for one in walk.boxes:
         if not one.on:
@@ -140,12 +148,7 @@ def test_a_random_walk_settles(seed: int) -> None:
         if box.state not in ("idle", "ending"):
             box.ask("hangup")
     world.run(LAST_TONES_S)
-    assert {box.state for box in boxes} == {"idle"}, walk.story()
-    for box in boxes:
-        assert not box.light("live"), walk.story()
-        assert not box.light("call"), walk.story()
-        assert not box.hears_sound(), walk.story()
-        assert box.box.calling.media is None, walk.story()
+    check_settled(walk)
     check_stores(walk)
     for box in boxes:
         if not box.box.people.controls.calls_enabled or box.box.people.controls.do_not_disturb:
@@ -158,7 +161,17 @@ def test_a_random_walk_settles(seed: int) -> None:
     both_hear(world, boxes[0], boxes[1])
 
 
-def check_stores(walk: Walk) -> None:
+def check_settled(walk: Walk) -> None:
+    """Nothing rings, sounds or is lit, and nothing of a call is left."""
+    for box in walk.boxes:
+        assert box.state == "idle", walk.story()
+        assert not box.light("live"), walk.story()
+        assert not box.light("call"), walk.story()
+        assert not box.hears_sound(), walk.story()
+        assert box.box.calling.media is None, walk.story()
+
+
+def check_stores(walk: Walk, both_know: bool = True) -> None:
     """After a restart each box knows the same; every text is there once, in order; every call has a reason."""
     kitchen, workshop = walk.boxes
     for box, other in ((kitchen, workshop), (workshop, kitchen)):
@@ -174,6 +187,53 @@ def check_stores(walk: Walk) -> None:
         box.start()
         walk.world.run(1.0)
         assert box.thread(other.name) == before, walk.story()
+    if not both_know:
+        return
     shared = {item["id"]: item for item in kitchen.thread("workshop") if item["kind"] == "call" and item["answered"]}
     theirs = {item["id"] for item in workshop.thread("kitchen") if item["kind"] == "call" and item["answered"]}
     assert set(shared) == theirs, walk.story()
+
+
+FAULTS: tuple[Callable[[Walk, SimulatedBox], None], ...] = (cut, go_dark, kill_now, restart_server)
+
+
+@pytest.mark.parametrize("seed", FAULT_SEEDS)
+def test_one_fault_in_the_middle_of_setting_up_a_call(seed: int) -> None:
+    walk = Walk(seed)
+    world, chance = walk.world, walk.chance
+    kitchen, workshop = walk.boxes
+    if chance.random() < 0.5:  # they have met before: no prekeys need to be claimed
+        talk(world, kitchen, workshop)
+        kitchen.press("talk")
+        world.run(2.0)
+    while_answering = chance.random() < 0.5
+    kitchen.hold("dial1")
+    world.run(0.1)
+    kitchen.release("dial1")
+    if while_answering:
+        world.run(0.8)
+        workshop.hold("talk")
+    world.run(0.015)  # the press has stood still for long enough
+    world.run(chance.random() * 0.06)
+    fault, hit = chance.choice(FAULTS), chance.choice(walk.boxes)
+    walk.done.append(f"{world.now - 1000:.3f} {fault.__name__} {hit.name}, answering: {while_answering}")
+    fault(walk, hit)
+    world.run(chance.choice((0.02, 0.5, 2.0)))
+    workshop.release("talk")
+    walk.mend_now()
+    world.run(6.0)
+    if workshop.state == "ringing" and kitchen.state == "dialing":
+        workshop.press("talk")
+        world.run(4.0)
+    if fault is kill_now:  # killed before it had written down that there is a call: the other side waits for a while
+        world.until(lambda: kitchen.state == workshop.state, 32.0, "both are in the call, or none")
+        world.run(0.5)
+    assert (kitchen.state, workshop.state) in (("talking", "talking"), ("idle", "idle")), walk.story()
+    if kitchen.state == "talking":
+        both_hear(world, kitchen, workshop)
+        kitchen.press("talk")
+    world.run(LAST_TONES_S)
+    check_settled(walk)
+    check_stores(walk, both_know=fault is not kill_now)
+    world.run(130.0)
+    talk(world, kitchen, workshop)

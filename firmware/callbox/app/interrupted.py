@@ -42,7 +42,7 @@ class Interrupted:
 
     def _now_on(self) -> UnfinishedCall | None:
         state, view, media = self._calling.machine.state, self._calling.machine.current, self._calling.media
-        if view is not None and media is not None and state in ("talking", "reconnecting"):
+        if view is not None and media is not None and state in ("connecting", "talking", "reconnecting"):
             record, muted = media.proven.record, self._front.muted
             return UnfinishedCall(view.call_id, record.account, record.device, media.proven.outgoing, muted)
         if view is not None and view.outgoing and state in ("dialing", "connecting"):

@@ -266,8 +266,10 @@ class Network:
                 self.at(self.now + noticed_s, partial(end.fail, "The connection broke."))
 
     def restore(self, place: str) -> None:
-        """End a blackhole or a cut."""
+        """End a blackhole or a cut; nothing happens where there is none."""
         access = self.access(place)
+        if access.state == "up":
+            return
         dark_s = self.now - access.changed_at
         self._set_state(place, "up")
         for client, server in self._at_place(place):
