@@ -24,7 +24,7 @@ def contacts() -> Contacts:
 
 @pytest.fixture
 def people(desk: Desk, contacts: Contacts) -> People:
-    return People(desk.core, contacts, Controls(), None)
+    return People(desk.core, contacts, Controls())
 
 
 def welcome(*rows: tuple[str, Row], calls_enabled: bool = True) -> Welcome:

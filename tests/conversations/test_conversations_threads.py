@@ -171,13 +171,18 @@ def test_why_tells_the_newest_call_that_did_not_ring(kept: Kept) -> None:
     assert kept.threads.why()[0].chain == ("a", "b")
 
 
+def anyone(name: str) -> bool:
+    return True
+
+
 def test_the_last_conversation_is_the_newest(kept: Kept) -> None:
-    assert kept.threads.last_contact() is None
+    assert kept.threads.last_contact(anyone) is None
     kept.keep(kept.threads.text_received(A, "kitchen", "1", 500)[1])
     kept.keep(kept.threads.text_received(B, "workshop", "2", 3)[1])
-    assert kept.threads.last_contact() == "workshop", "by arrival, not by date"
+    assert kept.threads.last_contact(anyone) == "workshop", "by arrival, not by date"
+    assert kept.threads.last_contact(lambda name: name != "workshop") == "kitchen", "workshop does not count"
     kept.keep(kept.threads.heard([A]))
-    assert kept.threads.last_contact() == "workshop"
+    assert kept.threads.last_contact(anyone) == "workshop"
     assert [item.id for item in kept.threads.items(limit=1)] == [B]
     assert [item.id for item in kept.threads.items("kitchen")] == [A]
 

@@ -76,7 +76,7 @@ class Box:
         self.core = core = Core(settings, saved.identity, saved.sessions, session, chance)
         self.keys.join(core)
         self.directory = Directory(core, saved.contacts, saved.peers)
-        self.people = People(core, saved.contacts, saved.controls, saved.last_conversation)
+        self.people = People(core, saved.contacts, saved.controls)
         self.post = Post(core, self.people, self.directory, saved)
         outcomes = Outcomes(
             recorded=self._call_recorded,
@@ -86,7 +86,7 @@ class Box:
             muted=lambda: self.front.muted,
         )
         self.calling = Calling(core, self.people, self.directory, outcomes)
-        self.front = Front(core, board, self.people, self.calling, lambda: self.post.unread, self.post.play_next)
+        self.front = Front(core, board, self.people, self.calling, self.post)
         self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
         self.interrupted = Interrupted(core, self.calling, self.front, self.post, saved.current_call)
         self.front.on_mute = self.interrupted.note

@@ -12,6 +12,7 @@ from callbox.app import effects as do
 from callbox.app.calling import Calling
 from callbox.app.core import Core
 from callbox.app.people import People
+from callbox.app.post import Post
 from callbox.audio import facts as audio
 from callbox.audio.tones import Tone
 from callbox.base.errors import CallboxError
@@ -48,15 +49,13 @@ class Front:
         board: Board,
         people: People,
         calling: Calling,
-        unread: Callable[[], int],
-        play_next: Callable[[], None],
+        post: Post,
     ) -> None:
         self._core = core
         self._board = board
         self._people = people
         self._calling = calling
-        self._unread = unread
-        self._play_next = play_next
+        self._post = post
         self._gestures = Gestures(contacts(board))
         self._shown: dict[str, float] = {}
         self._armed_call_back_until: Instant | None = None
@@ -99,8 +98,8 @@ class Front:
             calls_enabled=people.controls.calls_enabled,
             do_not_disturb=people.controls.do_not_disturb,
             mute_switched=self._mute_switched,
-            unread=self._unread(),
-            last_conversation=people.last_conversation,
+            unread=self._post.unread,
+            last_conversation=self._post.last_contact,
             armed_call_back_until=self._armed_call_back_until,
             buttons_held=self._gestures.held,
             one_button=self._board.one_button,
@@ -139,7 +138,7 @@ class Front:
             means.SetCalls: lambda intent: self._set_calls(intent.on),
             means.SetDoNotDisturb: lambda intent: self._people.set_do_not_disturb(intent.on),
             means.Dial: lambda intent: self._dial(self._people.by_dial(intent.slot)),
-            means.CallBack: lambda intent: self._dial(self._people.last_conversation),
+            means.CallBack: lambda intent: self._dial(self._post.last_contact),
             means.SayLast: lambda intent: self._say_last(),
             means.ChangeVolume: lambda intent: self._change_volume(intent.step),
             means.PlayNext: lambda intent: self._read_next(),
@@ -161,7 +160,7 @@ class Front:
             self._core.emit(audio.Play(Tone.ERROR, False))
 
     def _say_last(self) -> None:
-        if self._people.last_conversation:
+        if self._post.last_contact:
             self._armed_call_back_until = self._core.now + CALL_BACK_S
         self._core.emit(audio.Play(Tone.TICK, False))
 
@@ -171,7 +170,7 @@ class Front:
 
     def _read_next(self) -> None:
         """Mark the oldest unread message as heard. Its words are on `callbox messages` until the box can speak."""
-        self._play_next()
+        self._post.play_next()
         self._core.emit(audio.Play(Tone.MESSAGE, False))
 
     def set_mute(self, on: bool, tone: bool = True) -> None:
@@ -213,7 +212,7 @@ class Front:
             call=call,
             call_since=self._call_since,
             calls="disabled" if not controls.calls_enabled else "quiet" if self._people.quiet_now() else "on",
-            unread=self._unread(),
+            unread=self._post.unread,
             status="fault" if self.fault else self.status,
         )
 

@@ -53,7 +53,7 @@ class Inbox:
         self._held: dict[tuple[str, str], deque[Envelope]] = {}
         self._renewing: set[tuple[str, str]] = set()
         self.on_call_letter: CallLetter = lambda inner, record: None
-        self.on_mail: Callable[[str, bytes, TextWelcome], None] = lambda contact, message_id, welcome: None
+        self.on_text: Callable[[TextWelcome], None] = lambda welcome: None
         self.pump: Callable[[], None] = lambda: None
 
     def delivered(self, envelope: Envelope) -> None:
@@ -147,7 +147,7 @@ class Inbox:
         def stored() -> None:
             self._acknowledge(envelope)
             if isinstance(inner.body, Text) and welcome != "drop":
-                self.on_mail(account, inner.message_id, welcome)
+                self.on_text(welcome)
             self.pump()
 
         core.commit(writes, then=stored)

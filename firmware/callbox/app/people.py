@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from callbox.app.core import Core, Reply
-from callbox.app.saved import keep_last_conversation
 from callbox.base.admission import Admission
 from callbox.base.errors import WrongUse
 from callbox.conversations import admission
@@ -29,11 +28,10 @@ MAY_CALL: tuple[Row, ...] = ("ring", "knock")
 class People:
     """Contacts, controls, and what the server does not know of them yet."""
 
-    def __init__(self, core: Core, contacts: Contacts, controls: Controls, last_conversation: str | None) -> None:
+    def __init__(self, core: Core, contacts: Contacts, controls: Controls) -> None:
         self._core = core
         self._contacts = contacts
         self.controls = controls
-        self.last_conversation = last_conversation
         self._recent = admission.RecentRings()
         self._untold_rows: dict[str, Row] = {}
         self._untold_calls: bool | None = None
@@ -55,6 +53,11 @@ class People:
         if contact.changed_key is not None:
             raise WrongUse(f"{name} has a new box that is not confirmed; calls to it wait for that.")
         return contact.name
+
+    def is_taken_in(self, name: str) -> bool:
+        """Say whether this is somebody whom the person has let in: no stranger, no mere request, nobody blocked."""
+        contact = self._contacts.get(name)
+        return contact is not None and contact.permission not in ("request", "blocked")
 
     def by_dial(self, slot: int) -> str | None:
         """Return whom dial button `slot` calls."""
@@ -191,12 +194,6 @@ class People:
 
     def set_do_not_disturb(self, on: bool) -> None:
         self._keep(msgspec.structs.replace(self.controls, do_not_disturb=on))
-
-    def talked_with(self, name: str) -> None:
-        """Remember whose conversation was last, for the talk button."""
-        if name != self.last_conversation:
-            self.last_conversation = name
-            self._core.commit([keep_last_conversation(name)])
 
     def _keep(self, controls: Controls) -> None:
         self.controls = controls

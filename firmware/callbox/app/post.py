@@ -54,11 +54,17 @@ class Post:
         self._sought: dict[str, Instant] = {}  # device without a session -> when to look for one again
         self._retention_at: Instant | None = None
         self.inbox = Inbox(core, people, directory, self.threads, self._outbox, saved)
-        self.inbox.on_mail = self._mail_came
+        self.inbox.on_text = self._text_came
         self.inbox.pump = self.pump
 
     @property
+    def last_contact(self) -> str | None:
+        """Whose conversation was last: whom the talk button calls back. Never a stranger who only wrote."""
+        return self.threads.last_contact(self._people.is_taken_in)
+
+    @property
     def unread(self) -> int:
+        """How many messages and missed calls the person has not seen."""
         return len(self.threads.unread())
 
     @property
@@ -83,7 +89,6 @@ class Post:
         message_id = self._core.chance.token(16)
         item, writes = self.threads.text_written(message_id, known.name, text, self._core.wall_ms, ready_made)
         self._queue(message_id, known.name, "mail", Text(text, ready_made), writes)
-        self._people.talked_with(known.name)
         return {"ok": True, "id": message_id.hex(), "contact": known.name, "state": item.state}
 
     def ready_text(self, contact: str) -> None:
@@ -131,7 +136,6 @@ class Post:
         )
         if writes:
             self._core.commit(writes)
-            self._people.talked_with(call.contact)
 
     def missed_call(self, notice: QueueMissedNotice) -> None:
         body = MissedCall(notice.call_id, notice.rang_ms, notice.knock)
@@ -269,12 +273,10 @@ class Post:
     def on_call_letter(self, receive: CallLetter) -> None:
         self.inbox.on_call_letter = receive
 
-    def _mail_came(self, contact: str, message_id: bytes, welcome: TextWelcome) -> None:
-        """A text is safe here: tell the person. A stranger's does not become what the talk button calls back."""
+    def _text_came(self, welcome: TextWelcome) -> None:
+        """A text is safe here: tell the person."""
         if welcome in ("read", "request"):
             self._core.emit(Play(Tone.MESSAGE, False))
-        if welcome != "request":
-            self._people.talked_with(contact)
 
     def _retire(self) -> None:
         """Apply the retention rules; an untrusted clock deletes nothing."""

@@ -23,7 +23,6 @@ STATE = "state"
 # Rows of the table `state`.
 CONNECTION_EPOCH = "connection_epoch"
 CURRENT_CALL = "current_call"
-LAST_CONVERSATION = "last_conversation"
 
 
 class Membership(msgspec.Struct, frozen=True):
@@ -56,7 +55,6 @@ class Saved:
     peers: Mapping[str, bytes]
     store: Store
     connection_epoch: int = 0
-    last_conversation: str | None = None
     current_call: UnfinishedCall | None = None
 
 
@@ -67,7 +65,6 @@ def load(store: Store) -> Saved:
         raise CallboxError("This folder holds no box yet.", 'Make one: callbox join "INVITE"')
     identity = Identity.restore(own["identity"])
     state = store.load(STATE)
-    last = state.get(LAST_CONVERSATION)
     return Saved(
         identity=identity,
         membership=msgspec.msgpack.decode(own["membership"], type=Membership),
@@ -77,7 +74,6 @@ def load(store: Store) -> Saved:
         peers=store.load(PEERS),
         store=store,
         connection_epoch=int(state.get(CONNECTION_EPOCH, b"0")),
-        last_conversation=last.decode() if last else None,
         current_call=read_row(UnfinishedCall, STATE, state[CURRENT_CALL]) if CURRENT_CALL in state else None,
     )
 
@@ -99,11 +95,6 @@ def keep_identity(exported: bytes) -> Put:
 def keep_epoch(epoch: int) -> Put:
     """Return the write that reserves a connection epoch."""
     return Put(STATE, CONNECTION_EPOCH, str(epoch).encode())
-
-
-def keep_last_conversation(contact: str) -> Put:
-    """Return the write that remembers whom the talk button calls back."""
-    return Put(STATE, LAST_CONVERSATION, contact.encode())
 
 
 def keep_call(call: UnfinishedCall | None) -> Write:

@@ -3,7 +3,7 @@
 Order is arrival, never a date: a Pi may boot in 1970. Marks only go up: a late "delivered" does not undo "heard".
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -45,9 +45,9 @@ class Threads:
         """Return what blinks the message light, oldest first."""
         return [item for item in self._items.values() if is_unread(item)]
 
-    def last_contact(self) -> str | None:
-        """Return whom the newest item is with: whom the talk button calls."""
-        return next((item.contact for item in reversed(self._items.values())), None)
+    def last_contact(self, counts: Callable[[str], bool]) -> str | None:
+        """Return whom the newest item is with, among those who count: whom the talk button calls."""
+        return next((item.contact for item in reversed(self._items.values()) if counts(item.contact)), None)
 
     def why(self, limit: int = 1) -> list[CallItem]:
         """Return the newest calls that came in and did not ring as usual, newest first, each with its chain."""
