@@ -17,6 +17,7 @@ from callbox.app.events import Asked, AskerLeft
 logger = logging.getLogger("callbox")
 MAX_LINE_BYTES = 256 * 1024
 SWALLOWED_BYTES = 4096
+LEAVE_WITHIN_S = 1.0
 
 
 class ControlSocket:
@@ -26,6 +27,7 @@ class ControlSocket:
         self._path = path
         self._server: asyncio.Server | None = None
         self._writers: dict[int, asyncio.StreamWriter] = {}
+        self._serving: set[asyncio.Task[None]] = set()
         self._asks = 0
         self._happened: Callable[[Asked | AskerLeft], None] = lambda event: None
 
@@ -46,6 +48,8 @@ class ControlSocket:
             self._path.unlink(missing_ok=True)
         for writer in list(self._writers.values()):
             writer.close()
+        if self._serving:  # cancelled by the loop's end instead, asyncio would log a traceback for each
+            await asyncio.wait(self._serving, timeout=LEAVE_WITHIN_S)
 
     def answer(self, ask: int, reply: Mapping[str, Any], done: bool) -> None:
         """Write one reply line; the asker may have left."""
@@ -62,6 +66,10 @@ class ControlSocket:
         self._asks += 1
         ask = self._asks
         self._writers[ask] = writer
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             words = json.loads(await reader.readline())
             if not isinstance(words, dict):
