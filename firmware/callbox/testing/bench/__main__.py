@@ -25,6 +25,7 @@ from callbox.testing.voice import find_voice
 
 VOICE_S = 10.0
 FLOOR_VOICE_S = 5.0
+TRIES = 3
 OTHER_STEPS = ("steady", "saver")
 Say = Callable[[str], None]
 
@@ -72,6 +73,7 @@ def measure(starts: int, others: Sequence[str], say: Say) -> Measured:
     opus = {step: opus_alone(step, voice.samples) for step in (DEFAULT_STEP.name, *others)}
     card_delays: list[MouthToEar] = []
     calls: list[Start] = []
+    failed: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="callbox-bench-") as folder,
         VirtualCard(NAMES) as card,
@@ -83,11 +85,22 @@ def measure(starts: int, others: Sequence[str], say: Say) -> Measured:
         for number in range(starts):
             say(f"start {number + 1} of {starts}: the card alone, then a call{_idling(number)} ...")
             card_delays.append(card_alone(card, KITCHEN, voice.samples[: int(FLOOR_VOICE_S * RATE_HZ)]))
-            calls.append(bench.start(DEFAULT_STEP.name, idle=number == 0))
+            calls.append(_started(bench, DEFAULT_STEP.name, number == 0, failed, say))
         for step in others:
             say(f"a call at the step {step} ...")
-            calls.append(bench.start(step, idle=False))
-    return Measured(card_delays, opus, calls)
+            calls.append(_started(bench, step, False, failed, say))
+    return Measured(card_delays, opus, calls, failed)
+
+
+def _started(bench: Bench, step: str, idle: bool, failed: list[str], say: Say) -> Start:
+    """Run one start; one that fails is noted and tried again. Raises CallboxError when the last try fails too."""
+    for _ in range(TRIES - 1):
+        try:
+            return bench.start(step, idle)
+        except CallboxError as error:
+            failed.append(error.what)
+            say(f"FAILED: {error.what}\n{error.cure}")
+    return bench.start(step, idle)
 
 
 def _idling(number: int) -> str:

@@ -31,6 +31,8 @@ AFTER_ANSWER_S = 1.0
 AFTER_VOICE_S = 0.7
 PITCHES_HZ = {KITCHEN: 1700.0, WORKSHOP: 2300.0}  # clear of every sound that a box makes itself
 TONE_AMPLITUDE = 6000
+# So many calls within minutes would be taken for a nuisance.
+SERVER_TOML = "[calls]\nburst = 1000\nper_hour = 1000\n\n[prekeys]\nclaims = 1000\n"
 _LOG_TAIL = 2000
 OTHER = {KITCHEN: WORKSHOP, WORKSHOP: KITCHEN}
 
@@ -91,6 +93,9 @@ class Bench:
 
     def set_up(self) -> None:
         """Start the server and enrol both boxes."""
+        server = self._stage.folder / "server"
+        server.mkdir(mode=0o700)
+        (server / "server.toml").write_text(SERVER_TOML, encoding="utf-8")
         self._stage.start_server()
         hurry(self._stage.processes["server"].pid)
         self._stage.enrol(NAMES, {name: settings(name, "auto") for name in NAMES})
@@ -99,24 +104,28 @@ class Bench:
         """Run one start with the voice in the format of rate step `step`."""
         for name in NAMES:
             (self._stage.folder / name / "box.toml").write_text(settings(name, step), encoding="utf-8")
-        callable_s = tuple(self._start_box(name) for name in NAMES)
         try:
+            callable_s = tuple(self._start_box(name) for name in NAMES)
             idled = self._idle() if idle else ()
             return replace(self._call(step), callable_s=callable_s, idle=idled)
+        except CallboxError as error:
+            raise CallboxError(error.what, "\n".join(self._last_words(name) for name in NAMES)) from None
         finally:
             for name in NAMES:
-                self._stage.stop_box(name)
+                if name in self._stage.processes:
+                    self._stage.stop_box(name)
+
+    def _last_words(self, name: str) -> str:
+        """Return what a box says of itself and how its log ends."""
+        facts, process = self._status(name), self._stage.processes.get(name)
+        log = (self._stage.folder / f"{name}.log").read_text(encoding="utf-8")[-_LOG_TAIL:].strip()
+        code = None if process is None else process.poll()
+        return f"{name}: state {facts.get('state')}, link {facts.get('link')}, exit code {code}; its log ends:\n{log}"
 
     def _start_box(self, name: str) -> float:
         began = time.monotonic()
-        process = self._stage.start_box(name)
-        hurry(process.pid)
-        try:
-            wait_for(lambda: self._status(name).get("link") == "connected", CALLABLE_WITHIN_S, f"Connecting {name}")
-        except CallboxError as error:
-            log = (self._stage.folder / f"{name}.log").read_text(encoding="utf-8")[-_LOG_TAIL:].strip()
-            link = self._status(name).get("link", f"none; the process ended with {process.poll()}")
-            raise CallboxError(f"{error.what} Its link: {link}", f"Its log ends: {log}") from None
+        hurry(self._stage.start_box(name).pid)
+        wait_for(lambda: self._status(name).get("link") == "connected", CALLABLE_WITHIN_S, f"Connecting {name}")
         return time.monotonic() - began
 
     def _status(self, name: str) -> dict[str, object]:

@@ -12,7 +12,6 @@ from callbox.testing.bench.call import Start
 from callbox.testing.bench.floors import OpusFloor
 from callbox.testing.measure import MouthToEar
 
-CALLS_PER_CORE = 150
 Bound = Literal["<=", ">="]
 
 
@@ -54,6 +53,7 @@ class Measured:
     card: Sequence[MouthToEar]
     opus: dict[str, OpusFloor]
     starts: Sequence[Start]
+    failed: Sequence[str] = ()  # what went wrong in starts that led to no call
 
 
 DELAY_GOALS = {"near": (Goal("<=", 75), Goal("<=", 85), Goal(">=", 4.4))}
@@ -63,7 +63,9 @@ BYTE_GOALS = {"steady": Goal("<=", 9000), "saver": Goal("<=", 6000)}
 def figures(measured: Measured) -> list[Figure]:
     """Return every line of the table."""
     first = measured.starts[0].step
-    lines = [*_waiting(measured.starts), *_card(measured, first)]
+    tried = len(measured.starts) + len(measured.failed)
+    failures = Figure("starts without a call", "", len(measured.failed), "", f"{tried} starts", Goal("<=", 0))
+    lines = [failures, *_waiting(measured.starts), *_card(measured, first)]
     for step in dict.fromkeys(start.step for start in measured.starts):
         lines += _step(step, [start for start in measured.starts if start.step == step], measured.opus[step])
     return [*lines, *_idle(measured.starts)]
@@ -143,15 +145,7 @@ def _spent(step: str, starts: Sequence[Start], opus: OpusFloor) -> list[Figure]:
         Figure("CPU per call-second and box", step, cpu, "s", of, Goal("<=", 0.060), 3),
         Figure("floor: CPU of libopus alone", step, opus.cpu, "s", "encode + decode", digits=3),
         Figure("CPU, ratio to that floor", step, cpu / opus.cpu, "x", of, digits=1),
-        Figure(
-            "CPU of the server per call-second",
-            step,
-            server_cpu,
-            "s",
-            f"{len(starts)} calls",
-            Goal("<=", 1 / CALLS_PER_CORE),
-            4,
-        ),
+        Figure("CPU of the server per call-second", step, server_cpu, "s", f"{len(starts)} calls", digits=3),
         Figure("memory in a call, PSS", step, pss_mb, "MB", of, Goal("<=", 60)),
         Figure("memory in a call, RSS", step, rss_mb, "MB", of),
         Figure("on the wire, box to server", step, up, "bytes/s", of, BYTE_GOALS.get(step)),
