@@ -1,6 +1,6 @@
 """The signaling server of a simulated world: the very `server.core.Server`, its pipes and its store simulated."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from callbox.base.chance import Chance
 from callbox.base.time import Instant
@@ -42,6 +42,9 @@ class SimulatedServer:
         self.store = MemoryStore()
         self.core: Server | None = None
         self.audit: list[str] = []
+        # For a server that lies: it hears everything, and says other things than the core wanted.
+        self.listen_in: Callable[[ServerEvent], None] = lambda event: None
+        self.twist: Callable[[ServerEffect], Iterable[ServerEffect]] = lambda effect: [effect]
         self._port = ServerPort(network, self._heard)
         self.start()
 
@@ -69,12 +72,17 @@ class SimulatedServer:
         self.store.apply([PutInvite(kept)])
         return Invite("server.simulated:8443", name, token, self._server_id.hex())
 
+    def say(self, effect: SendTo | SendMedia | CloseConnection) -> None:
+        """Say something that the core never wanted."""
+        self._port.perform(effect)
+
     def _heard(self, event: ServerEvent) -> None:
+        self.listen_in(event)
         if self.core is not None:
             self._perform(self.core.handle(event, self._network.now, self._wall_ms()))
 
     def _perform(self, effects: list[ServerEffect]) -> None:
-        for effect in effects:
+        for effect in (said for wanted in effects for said in self.twist(wanted)):
             match effect:
                 case SendTo() | SendMedia() | CloseConnection():
                     self._port.perform(effect)
