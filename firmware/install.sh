@@ -84,8 +84,8 @@ look_for_build_tools() {
     has_program gcc || lack gcc "PyAudio is built on this machine"
     has_header stdio.h || lack libc6-dev "PyAudio is built on this machine"
     has_header portaudio.h || lack portaudio19-dev "sound in and out"
-    # The marker in setup.cfg says where lgpio is wanted; it has no wheel for Python 3.13.
-    if [[ $(uname -m) != x86_64 && $("$python" -V) == *" 3.13"* ]]; then
+    # lgpio has no wheel for Python 3.13. setup.cfg says where it is wanted: on boards, and everywhere for the tests.
+    if [[ $("$python" -V) == *" 3.13"* && ($purpose == test || $(uname -m) != x86_64) ]]; then
         has_program swig || lack swig "lgpio, for the pins, is built on this machine"
     fi
 }
@@ -135,6 +135,7 @@ unpack_pulseaudio() {
 look_for_test_tools() {
     [[ $purpose == test ]] || return 0
     has_program systemd-analyze || lack systemd "checks the unit files"
+    has_file '/usr/lib/*/faketime/libfaketime.so.1' || lack libfaketime "gives one process another time"
     has_program ss || lack iproute2 "counts the bytes on the wire for make bench"
     has_program shellcheck || lack shellcheck "checks the shell scripts"
 }

@@ -17,6 +17,7 @@ from callbox.testing.bench.call import Heard, Idle, Spent, Start, tone
 from callbox.testing.bench.figures import Figure, Goal, Measured, figures
 from callbox.testing.bench.floors import OpusFloor, opus_alone
 from callbox.testing.measure import MouthToEar, quality, tone_starts
+from callbox.testing.voice import find_voice
 
 SS = """\
 0 0 127.0.0.1:50000 127.0.0.1:8443
@@ -159,9 +160,7 @@ def test_facts_are_json_and_name_the_machine() -> None:
 
 
 def test_opus_alone_costs_something_and_sounds_well() -> None:
-    random = np.random.default_rng(3)
-    sound = np.convolve(random.normal(0, 3000, 4 * RATE_HZ), np.hanning(40) / 20, "same").astype(np.int16)
-    floor = opus_alone("steady", sound)
+    floor = opus_alone("steady", find_voice(4).samples)
     assert 0 < floor.cpu < 1
     assert floor.pesq is None or floor.pesq > 2
 
