@@ -145,9 +145,11 @@ class Calling:
 
     @property
     def deadline(self) -> Instant | None:
+        """When `tick` is due."""
         return earliest(self.machine.deadline, self.handshakes.deadline)
 
     def tick(self) -> None:
+        """Let the machine and open handshakes see the time."""
         self.handshakes.tick()
         self.feed(None)
 
@@ -217,6 +219,7 @@ class Calling:
         self.feed(happened.LinkLost())
 
     def route_closed(self, message: RouteClosed) -> None:
+        """The server closed the route: the voice has no way until it is open again."""
         media = self.media
         if media is not None and media.route == message.route:
             media.route = None

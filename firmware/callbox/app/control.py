@@ -118,6 +118,7 @@ class Control:
 
     @property
     def deadline(self) -> Instant | None:
+        """When `tick` is due."""
         waits = (wait.deadline for wait in self._waits)
         later = (step.at for step in self._later)
         return earliest(self._watch_at, *waits, *later)
@@ -153,6 +154,7 @@ class Control:
         self._wait(ask, check, reply)
 
     def asker_left(self, ask: int) -> None:
+        """Nobody reads the answer any more: forget what it waits for."""
         self._watchers.pop(ask, None)
         self._waits = [wait for wait in self._waits if wait.ask != ask]
         if not self._watchers:

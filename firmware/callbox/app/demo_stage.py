@@ -57,6 +57,7 @@ class Stage:
 
     @property
     def address(self) -> str:
+        """Where the server listens."""
         return f"127.0.0.1:{self.port}"
 
     def enrol(self, names: Sequence[str], box_toml: Mapping[str, str]) -> None:

@@ -49,6 +49,7 @@ class Directory:
             self._owners[record.device] = record.account
 
     def record(self, account: str, device: str) -> DeviceRecord | None:
+        """Return the record of one device, revoked or not, if it is known."""
         return self._records.get((account, device))
 
     def devices(self, account: str) -> list[DeviceRecord]:
@@ -81,6 +82,7 @@ class Directory:
         self._fresh.clear()
 
     def changed(self, account: str) -> None:
+        """The server says that the devices of `account` are others now: ask when they are next needed."""
         self._fresh.discard(account)
 
     def reach(

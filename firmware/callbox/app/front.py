@@ -74,6 +74,7 @@ class Front:
 
     @property
     def buttons(self) -> tuple[str, ...]:
+        """Names of the buttons of this board."""
         return tuple(self._board.buttons)
 
     def button_moved(self, button: str, pressed: bool, at: Instant) -> None:
@@ -81,10 +82,12 @@ class Front:
         self._act(self._gestures.handle(ButtonChanged(button, pressed), at))
 
     def tick(self) -> None:
+        """Let held buttons and pauses between presses be noticed."""
         self._act(self._gestures.tick(self._core.now))
 
     @property
     def deadline(self) -> Instant | None:
+        """When a gesture or a light changes by time alone."""
         return earliest(self._gestures.deadline, next_change(self.light_state(), self._core.now, self._board.shown_on))
 
     def view(self) -> means.PanelView:
@@ -201,6 +204,7 @@ class Front:
                 self.sounding.meter = fact
 
     def light_state(self) -> LightState:
+        """Return the facts that the lights show."""
         alerting = self._calling.alerting
         call: CallLook = self._word()
         if call == "ringing" and alerting is not None and alerting.knock:
@@ -231,4 +235,5 @@ class Front:
 
     @property
     def shown(self) -> dict[str, float]:
+        """Return the brightness of every light at this moment."""
         return dict(self._shown)

@@ -118,6 +118,7 @@ class Handshakes:
         return self._offered.get(call_id, ())
 
     def on_ringing(self, record: DeviceRecord, body: CallRinging) -> None:
+        """Verify the fresh key of a device that could ring, and open our commitment to it."""
         self.send(record, self._caller(body.call_id).ringing(record.device, body))
 
     def on_answer(self, record: DeviceRecord, body: CallAnswer) -> None:
@@ -185,6 +186,7 @@ class Handshakes:
             self.send(incoming.record, incoming.answer)
 
     def on_ack(self, record: DeviceRecord, body: CallAck) -> None:
+        """Verify that the caller chose this device: from now on the keys may be used."""
         incoming = self._incoming.get((record.device, body.call_id))
         if incoming is None:
             raise HandshakeRefused("this device offered no such call")
@@ -200,9 +202,11 @@ class Handshakes:
 
     @property
     def deadline(self) -> Instant | None:
+        """When an offer that nobody went on with expires."""
         return self._open.deadline
 
     def tick(self) -> None:
+        """Drop offers that have expired."""
         self._open.tick(self._core.now)
 
     def forget(self, call_id: bytes) -> None:

@@ -83,6 +83,7 @@ class Home:
         return True
 
     def unlock(self) -> None:
+        """Let another process have the folder."""
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None

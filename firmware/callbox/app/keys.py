@@ -38,6 +38,7 @@ class Keys:
         return epoch
 
     def reserve_epoch(self, then: Then | None) -> None:
+        """Keep the next epoch on disk, then go on."""
         assert self._core is not None
         self._epoch += 1
         self._core.commit([keep_epoch(self._epoch)], then, urgent=True)

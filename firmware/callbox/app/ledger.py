@@ -41,6 +41,7 @@ class Ledger:
 
     @property
     def deadline(self) -> Instant | None:
+        """When to try again after a failure."""
         return self._commits.deadline
 
     @property
@@ -55,6 +56,7 @@ class Ledger:
 
     @property
     def idle(self) -> bool:
+        """Whether everything is on disk."""
         return not self._waiting
 
     def commit(self, writes: Sequence[Write], then: Then | None = None, urgent: bool = False) -> None:
@@ -70,6 +72,7 @@ class Ledger:
         self._start()
 
     def committed(self, ticket: int) -> None:
+        """The batch of this ticket is on disk: do what waited for it."""
         if ticket != self._ticket:
             return
         done = self._commits.written()
@@ -79,6 +82,7 @@ class Ledger:
         self._start()
 
     def failed(self, ticket: int, sentence: str) -> None:
+        """Nothing of the batch is on disk: do what is urgent, keep the rest for the next try."""
         if ticket != self._ticket:
             return
         self._commits.failed(StoreFault("device", sentence), self._clock())

@@ -188,11 +188,13 @@ class People:
         return {"ok": True, "quiet": format_quiet(self.controls.quiet)}
 
     def set_calls(self, enabled: bool) -> None:
+        """Take calls, or none, on all devices of this account."""
         self._keep(msgspec.structs.replace(self.controls, calls_enabled=enabled))
         self._untold_calls = enabled
         self._tell()
 
     def set_do_not_disturb(self, on: bool) -> None:
+        """Let calls pass without sound, or ring again."""
         self._keep(msgspec.structs.replace(self.controls, do_not_disturb=on))
 
     def _keep(self, controls: Controls) -> None:

@@ -69,6 +69,7 @@ class Post:
 
     @property
     def deadline(self) -> Instant | None:
+        """When something waits for time alone."""
         return earliest(self._outbox.deadline, *self._sought.values())
 
     # --- what a person says ------------------------------------------------------------------------------------
@@ -92,6 +93,7 @@ class Post:
         return {"ok": True, "id": message_id.hex(), "contact": known.name, "state": item.state}
 
     def ready_text(self, contact: str) -> None:
+        """Send the text that stands ready for declined calls."""
         self.write(contact, self._core.settings.calls.ready_text, ready_made=True)
 
     def state_of(self, message_id: bytes) -> str | None:
@@ -108,6 +110,7 @@ class Post:
         return {"ok": True, "items": facts}
 
     def why(self, limit: int = 10) -> dict[str, Any]:
+        """Return the newest calls that did not ring, each with its chain of reasons."""
         return {"ok": True, "items": [item_facts(item) for item in self.threads.why(limit)]}
 
     def play_next(self) -> None:
@@ -124,6 +127,7 @@ class Post:
     # --- calls in the thread -----------------------------------------------------------------------------------
 
     def call_recorded(self, call: RecordCall) -> None:
+        """Write the line of a call that is over."""
         _, writes = self.threads.call_ended(
             call.call_id,
             call.contact,
@@ -138,15 +142,18 @@ class Post:
             self._core.commit(writes)
 
     def missed_call(self, notice: QueueMissedNotice) -> None:
+        """Tell the far end, sealed, that it missed this call."""
         body = MissedCall(notice.call_id, notice.rang_ms, notice.knock)
         self._queue(self._core.chance.token(16), notice.contact, "mail", body, [])
 
     # --- on the way --------------------------------------------------------------------------------------------
 
     def session_up(self) -> None:
+        """There is a session: send what waits."""
         self.pump()
 
     def session_lost(self) -> None:
+        """Nothing that is under way will be answered: it is sent again in the next session."""
         self._outbox.link_lost()
         self._reaching.clear()
         self._sought.clear()
@@ -262,6 +269,7 @@ class Post:
     # --- what came ---------------------------------------------------------------------------------------------
 
     def delivered(self, envelope: Envelope) -> None:
+        """Take a letter that the server brought."""
         self.inbox.delivered(envelope)
 
     @property

@@ -7,6 +7,8 @@ from msgspec import Meta
 
 
 class PanelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Buttons and lights."""
+
     backend: Annotated[
         Literal["gpio", "simulated"],
         Meta(description="gpio: real pins of a Raspberry Pi. simulated: pressed by `callbox press`."),
@@ -17,6 +19,8 @@ class PanelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Microphone and speaker."""
+
     backend: Annotated[
         Literal["portaudio", "wav"],
         Meta(description="portaudio: a sound card. wav: files instead of a card, for trying things out."),
@@ -31,6 +35,8 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How calls are made and taken."""
+
     lanes: Annotated[int, Meta(description="Connections that carry the voice during a call.", ge=1, le=4)] = 1
     ready_text: Annotated[
         str, Meta(description="What is sent when a call is declined by holding the calls button.", max_length=500)
@@ -42,6 +48,8 @@ class CallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of one box. Whatever is missing here has its default, which this sample shows."""
+
     panel: PanelSettings = PanelSettings()
     sound: SoundSettings = SoundSettings()
     calls: CallSettings = CallSettings()

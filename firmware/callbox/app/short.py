@@ -31,17 +31,20 @@ class _Replies:
         self.answered = asyncio.Event()
 
     async def start(self, events: Events) -> None:
+        """Take where asks are to be told."""
         self._happened = events
 
     async def stop(self) -> None:
         """Nothing is open."""
 
     def answer(self, ask: int, reply: Mapping[str, Any], done: bool) -> None:
+        """Keep the last reply."""
         if done:
             self.replies[ask] = reply
             self.answered.set()
 
     async def ask(self, number: int, what: str, words: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask, and wait for the last reply."""
         self.answered.clear()
         self._happened(Asked(number, what, words))
         while number not in self.replies:

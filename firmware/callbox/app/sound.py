@@ -28,6 +28,7 @@ class SoundThread:
         self._thread = threading.Thread(target=self._run, name="audio", daemon=True)
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def command(self, command: Command) -> None:

@@ -33,15 +33,19 @@ class Voice:
         self._told_unsent = False
 
     def attach(self, route: int) -> None:
+        """Voice goes to this route from now on, and is taken from it."""
         self._lanes = MediaLanes(route)
 
     def detach(self) -> None:
+        """There is no route: voice is dropped both ways."""
         self._lanes = None
 
     def lane_up(self, lane: int) -> None:
+        """This media lane can carry voice."""
         self._up.add(lane)
 
     def lane_down(self, lane: int) -> None:
+        """This lane carries nothing any more."""
         self._up.discard(lane)
 
     def pump(self) -> None:

@@ -96,6 +96,7 @@ class SimulatedBox:
 
     @property
     def on(self) -> bool:
+        """Whether it is switched on."""
         return self._box is not None
 
     def join(self, invite: Invite) -> None:
@@ -162,10 +163,12 @@ class SimulatedBox:
         self.world.run(0.03)
 
     def hold(self, button: str) -> None:
+        """Press a button and keep it down."""
         self.world.note(self.name, f"presses {button}")
         self.pins.press(button)
 
     def release(self, button: str) -> None:
+        """Let go of a button."""
         self.pins.release(button)
 
     def ask(self, what: str, within_s: float = 15.0, **words: Any) -> dict[str, Any]:
@@ -188,6 +191,7 @@ class SimulatedBox:
     # --- what a person sees and hears -----------------------------------------------------------------------------
 
     def light(self, name: str) -> bool:
+        """Say whether a light is on at this moment."""
         return self.pins.lights[name] >= 0.5
 
     def rhythm(self, light: str, over_s: float) -> list[tuple[bool, float]]:
@@ -213,6 +217,7 @@ class SimulatedBox:
         return bool(len(heard)) and int(np.abs(heard.astype(np.int32)).max()) > AUDIBLE
 
     def recently_heard(self) -> Samples:
+        """Return what came out of the speaker in the last 0.2 s."""
         return self.card.heard_since(self.world.now - HEARING_S)
 
     def hears_tone(self, tone_hz: float) -> bool:
@@ -241,12 +246,14 @@ class SimulatedBox:
 
     @property
     def state(self) -> str:
+        """The call machine's state, or `off`."""
         return self.box.calling.machine.state.value if self.on else "off"
 
     # --- the world's side -----------------------------------------------------------------------------------------
 
     @property
     def deadline(self) -> Instant | None:
+        """When something of this box is due."""
         return earliest(self._box_due, self._engine_due)
 
     def tick(self) -> None:

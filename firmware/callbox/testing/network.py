@@ -206,6 +206,7 @@ class Network:
 
     @property
     def deadline(self) -> Instant | None:
+        """When the next thing happens on any pipe."""
         return self._agenda[0][0] if self._agenda else None
 
     def advance(self, now: Instant) -> None:
@@ -250,6 +251,7 @@ class Network:
     # --- faults -----------------------------------------------------------------------------------------------
 
     def set_conditions(self, place: str, conditions: Conditions) -> None:
+        """Change how good the access of one place is."""
         self.access(place).conditions = conditions
 
     def blackhole(self, place: str) -> None:

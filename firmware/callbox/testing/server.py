@@ -50,6 +50,7 @@ class SimulatedServer:
 
     @property
     def deadline(self) -> Instant | None:
+        """When the server is due."""
         return self.core.deadline if self.core else None
 
     def start(self) -> None:
@@ -63,6 +64,7 @@ class SimulatedServer:
         self.core = None
 
     def tick(self) -> None:
+        """Do what is due."""
         if self.core is not None and self.core.deadline is not None and self.core.deadline <= self._network.now:
             self._perform(self.core.tick(self._network.now, self._wall_ms()))
 

@@ -46,10 +46,12 @@ class World:
 
     @property
     def now(self) -> Instant:
+        """Simulated monotonic seconds."""
         return self.network.now
 
     @property
     def wall_ms(self) -> int:
+        """Simulated Unix time."""
         return WALL_START_MS + round((self.now - START) * 1000)
 
     # --- people -----------------------------------------------------------------------------------------------
@@ -117,6 +119,7 @@ class World:
     # --- what happened ------------------------------------------------------------------------------------------
 
     def note(self, box: str, what: str) -> None:
+        """Put a moment into the timeline."""
         self.timeline.append(Moment(self.now, box, what))
 
     def note_lights(self, box: str, lit: str) -> None:
