@@ -21,6 +21,7 @@ from callbox.app.control import Control
 from callbox.app.core import Core
 from callbox.app.directory import Directory
 from callbox.app.effects import Effect
+from callbox.app.facts import call_facts, media_facts
 from callbox.app.front import Front
 from callbox.app.interrupted import Interrupted
 from callbox.app.keys import Keys
@@ -222,7 +223,7 @@ class Box:
         self.keys.publish(event.welcome.prekeys_left)
         self.people.session_up(event.welcome)
         self.post.session_up()
-        self.calling.feed(call_happened.LinkBack())
+        self.calling.link_back()
         self.interrupted.take_up()
 
     def _session_lost(self, event: link.SessionLost) -> None:
@@ -275,13 +276,7 @@ class Box:
     def status(self) -> dict[str, Any]:
         """Return the facts that `callbox status` prints."""
         machine, front, meter = self.calling.machine, self.front, self.front.sounding.meter
-        view = machine.current
-        call = view and {
-            "contact": view.contact,
-            "outgoing": view.outgoing,
-            "duration_s": round(self.core.now - view.talking_since, 1) if view.talking_since is not None else None,
-            "code": self.calling.code or None,
-        }
+        view, talking = machine.current, machine.state in ("talking", "reconnecting")
         return {
             "ok": True,
             "name": self.core.identity.account,
@@ -289,23 +284,13 @@ class Box:
             "server": self._place.address,
             "link": "connected" if self.core.link.up else self._link_problem or "connecting",
             "state": machine.state.value,
-            "call": call,
+            "call": call_facts(view, self.calling.code, self.core.now) if view else None,
             "muted": front.muted,
             "calls_enabled": self.people.controls.calls_enabled,
             "do_not_disturb": self.people.controls.do_not_disturb,
             "quiet_hours": format_quiet(self.people.controls.quiet),
             "unread": self.post.unread,
             "lights": front.shown,
-            "media": media_facts(meter) if machine.state in ("talking", "reconnecting") and meter else None,
+            "media": media_facts(meter) if talking and meter else None,
             "fault": front.fault,
         }
-
-
-def media_facts(meter: audio.Meter) -> dict[str, Any]:
-    """Return the voice figures of a call as plain facts."""
-    stats = meter.stats
-    return {
-        "level_in_db": round(meter.level_in, 1),
-        "level_out_db": round(meter.level_out, 1),
-        **{name: getattr(stats, name) for name in stats.__slots__},
-    }

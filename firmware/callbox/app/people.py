@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from callbox.app.core import Core, Reply
+from callbox.app.facts import contact_facts
 from callbox.base.admission import Admission
 from callbox.base.errors import WrongUse
 from callbox.conversations import admission
@@ -108,18 +109,7 @@ class People:
 
     def listed(self) -> list[dict[str, Any]]:
         """Return all contacts as plain facts."""
-        return [
-            {
-                "name": contact.name,
-                "permission": contact.permission,
-                "dial": contact.dial,
-                "silenced": contact.silenced,
-                "verified": contact.verified,
-                "known": contact.account_key is not None,
-                "key_changed": contact.changed_key is not None,
-            }
-            for contact in self._contacts.all()
-        ]
+        return [contact_facts(contact) for contact in self._contacts.all()]
 
     # --- what a person decides --------------------------------------------------------------------------------
 

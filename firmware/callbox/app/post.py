@@ -13,6 +13,7 @@ import msgspec
 
 from callbox.app.core import Core
 from callbox.app.directory import CLAIM_AGAIN_S, Directory
+from callbox.app.facts import item_facts
 from callbox.app.inbox import CallLetter, Inbox
 from callbox.app.people import People
 from callbox.app.saved import Saved
@@ -295,23 +296,3 @@ class Post:
         writes = [*writes, *outbox_writes, *unsent, *self.inbox.seen.expired(now_ms, TRUSTED_AFTER_MS)]
         if writes:
             self._core.commit(writes)
-
-
-def item_facts(item: Item) -> dict[str, Any]:
-    """Return an item as plain facts for JSON."""
-    facts = {
-        "kind": "call" if isinstance(item, CallItem) else "text",
-        "id": item.id.hex(),
-        "contact": item.contact,
-        "outgoing": item.outgoing,
-        "at_ms": item.at_ms,
-    }
-    if isinstance(item, CallItem):
-        return facts | {
-            "reason": item.reason.value,
-            "answered": item.answered,
-            "duration_s": round(item.duration_s, 1),
-            "chain": list(item.chain),
-            "heard": item.heard,
-        }
-    return facts | {"text": item.text, "state": item.state, "ready_made": item.ready_made, "problem": item.problem}
