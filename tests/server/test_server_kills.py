@@ -62,14 +62,20 @@ def take(line: BoxOnTheLine, enough: Callable[[list[int]], bool]) -> list[int]:
     return got
 
 
-def test_no_accepted_letter_is_lost_or_doubled_by_kills(tmp_path: Path) -> None:
-    chance = random.Random(20)
-    server = RunningServer(tmp_path)
+def server_for_two(home: Path) -> RunningServer:
+    """Start a server where workshop may write to kitchen."""
+    server = RunningServer(home)
     server.enrol(KITCHEN)
     server.enrol(WORKSHOP)
     with BoxOnTheLine(server, KITCHEN) as kitchen:
         kitchen.login(1)
         kitchen.ask(lambda request: SetRow(request, "workshop", "message"))
+    return server
+
+
+def test_no_accepted_letter_is_lost_or_doubled_by_kills(tmp_path: Path) -> None:
+    chance = random.Random(20)
+    server = server_for_two(tmp_path)
     sender = Sender()
     for kill in range(KILLS):
         with BoxOnTheLine(server, WORKSHOP) as line:
@@ -91,12 +97,7 @@ def test_no_accepted_letter_is_lost_or_doubled_by_kills(tmp_path: Path) -> None:
 def test_a_receiver_that_is_acknowledging_when_the_server_dies_loses_nothing(tmp_path: Path) -> None:
     """It may be handed letters again whose acknowledgement died with the server: never fewer, and in order."""
     chance = random.Random(21)
-    server = RunningServer(tmp_path)
-    server.enrol(KITCHEN)
-    server.enrol(WORKSHOP)
-    with BoxOnTheLine(server, KITCHEN) as kitchen:
-        kitchen.login(1)
-        kitchen.ask(lambda request: SetRow(request, "workshop", "message"))
+    server = server_for_two(tmp_path)
     sender = Sender()
     with BoxOnTheLine(server, WORKSHOP) as line:
         line.login(1)

@@ -15,7 +15,7 @@ import numpy as np
 
 from callbox.app import client
 from callbox.app.demo import NAMES, Watched
-from callbox.app.demo_stage import KITCHEN, WORKSHOP, Stage, wait_for
+from callbox.app.demo_stage import KITCHEN, WORKSHOP, Stage, box_toml, wait_for
 from callbox.base.errors import CallboxError
 from callbox.base.frames import RATE_HZ, Samples
 from callbox.testing.bench.processes import Carried, carried_to, cpu_s, memory_mb, wake_ups
@@ -98,12 +98,14 @@ class Bench:
         (server / "server.toml").write_text(SERVER_TOML, encoding="utf-8")
         self._stage.start_server()
         hurry(self._stage.processes["server"].pid)
-        self._stage.enrol(NAMES, {name: settings(name, "auto") for name in NAMES})
+        self._stage.enrol(NAMES, {name: box_toml("portaudio", name, name) for name in NAMES})
 
     def start(self, step: str, idle: bool) -> Start:
         """Run one start with the voice in the format of rate step `step`."""
         for name in NAMES:
-            (self._stage.folder / name / "box.toml").write_text(settings(name, step), encoding="utf-8")
+            (self._stage.folder / name / "box.toml").write_text(
+                box_toml("portaudio", name, name, step), encoding="utf-8"
+            )
         try:
             callable_s = tuple(self._start_box(name) for name in NAMES)
             idled = self._idle() if idle else ()
@@ -219,14 +221,6 @@ class Bench:
             return carried_to(self._stage.port)
         except CallboxError:
             return None
-
-
-def settings(name: str, step: str) -> str:
-    """Return the box.toml of one box: simulated panel, its own virtual card, one rate step or `auto`."""
-    return (
-        f'[panel]\nbackend = "simulated"\n\n[sound]\nbackend = "portaudio"\ninput = "{name}"\noutput = "{name}"\n\n'
-        f'[calls]\nstep = "{step}"\n'
-    )
 
 
 def tone(pitch_hz: float) -> Samples:
