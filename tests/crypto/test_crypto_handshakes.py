@@ -90,6 +90,17 @@ def test_at_most_three_of_a_peer_wait() -> None:
     assert len(book) == 1
 
 
+def test_what_waits_for_a_reveal_is_known_by_device() -> None:
+    book = OpenHandshakes()
+    outgoing = caller(ALICE, KITCHEN)
+    side = callee(KITCHEN, ALICE, outgoing.offer)
+    book.add("alice", ALICE.device, side, 0.0)
+    assert book.waiting("alice", ALICE.device) == [side]
+    assert book.waiting("alice", STUDIO.device) == []
+    side.revealed(outgoing.ringing(side.ringing), 1.0)
+    assert book.waiting("alice", ALICE.device) == []
+
+
 def test_three_devices_of_a_peer_share_its_bound() -> None:
     book = OpenHandshakes()
     for number, device in enumerate(("a" * 16, "b" * 16, "c" * 16)):

@@ -6,6 +6,8 @@ that do as it likes. It has no key of anybody else's.
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from callbox.base.chance import SeededChance
 from callbox.crypto.identity import Identity
 from callbox.crypto.letters import seal_letter
@@ -16,7 +18,7 @@ from callbox.testing.world import World
 from callbox.wire.bodies import Body
 from callbox.wire.codec import decode_client_message, decode_server_message, encode_message
 from callbox.wire.errors import MalformedMessage
-from callbox.wire.records import SignedKey
+from callbox.wire.records import DEVICE_ID_BYTES, SignedKey
 from callbox.wire.signals import Class, ClientMessage, Deliver, DevicePrekey, Envelope, Login, ServerMessage
 
 Lie = Callable[[str, ServerMessage], Iterable[ServerMessage]]
@@ -77,17 +79,28 @@ class LyingServer:
 class Puppet:
     """A box of the server's own: any account name, any device id, keys of its own."""
 
-    def __init__(self, account: str, device: str | None = None) -> None:
-        chosen = bytes.fromhex(device) if device else None
+    def __init__(self, account: str, device: str | None = None, account_seed: bytes = b"") -> None:
+        chosen = [account_seed] if account_seed else []
 
         class Choosing(SeededChance):
             def token(self, size: int) -> bytes:
-                return chosen if chosen is not None and size == len(chosen) else super().token(size)
+                if device is not None and size == DEVICE_ID_BYTES:
+                    return bytes.fromhex(device)
+                return chosen.pop() if chosen else super().token(size)
 
         self.identity = Identity.create(account, Choosing(f"puppet {account} {device}"), wall_ms=0)
         self.sessions = Sessions(self.identity, {})
         self.prekeys = list(self.identity.new_prekeys(20, fallback=False))
         self.sent = 0
+
+    @classmethod
+    def second_device(cls, box: SimulatedBox) -> "Puppet":
+        """Make another device of a box's own account, with the account's own key."""
+        identity = box.box.core.identity
+        seed = msgspec.msgpack.decode(identity.export())["account_seed"]
+        puppet = cls(identity.account, None, seed)
+        assert puppet.identity.account_public == identity.account_public
+        return puppet
 
     def entry(self, with_key: bool = True) -> DevicePrekey:
         """Return its record as the server hands it out."""

@@ -199,6 +199,7 @@ def test_a_caller_killed_while_it_rings_leaves_no_phantom(world: World) -> None:
     world.run(2.0)
     assert kitchen.state == "idle"
     workshop.press("talk")  # the person does not know
+    world.run(2.0)
     all_idle(world, kitchen, workshop, within_s=12.0)
     assert [answered for _, answered in workshop.call_lines("kitchen")] == [False]
 

@@ -202,6 +202,9 @@ def test_another_key_for_a_compared_contact_gets_no_text_and_rings_nothing(world
     liar.tell(workshop, Deliver(fake.seal(workshop, "receipt", Heard((bytes.fromhex(sent),), "heard"), None)))
     world.run(1.0)
     assert texts(workshop, "kitchen")[-1] == ("it is me", "from a new box that is not confirmed")
+    again = write(world, workshop, "kitchen", "another secret")
+    assert mark_of(workshop, again) == "delivered"
+    assert texts(kitchen, "workshop")[-1] == ("another secret", "")
     assert mark_of(workshop, sent) == "delivered", "not heard"
     assert workshop.call_lines("kitchen") == [("hung_up", True)]
     assert any("new box" in line for line in workshop.logged)
@@ -360,6 +363,25 @@ def test_another_contact_ends_takes_and_answers_no_foreign_call(world: World) ->
     assert workshop.state == "ringing"
     workshop.press("talk")
     both_hear(world, kitchen, workshop)
+
+
+def test_another_device_of_the_caller_ends_nothing_and_one_that_was_not_called_refuses_nothing(world: World) -> None:
+    kitchen, workshop, liar = met(world)
+    for box, other, ringing in ((kitchen, workshop, "ringing"), (workshop, kitchen, "dialing")):
+        second = Puppet.second_device(box)
+        handing_out(liar, box.name, second)
+        rings(world, kitchen, workshop)
+        call_id = kitchen.call.call_id
+        for body in (CallTaken(call_id, "answered"), CallEnd(call_id, Told.DECLINED), CallEnd(call_id, Told.HUNG_UP)):
+            liar.tell(other, Deliver(second.seal(other, "call", body, prekey_of(other))))
+            world.run(0.2)
+        assert other.state == ringing
+        assert any("not from a device in that call" in line for line in other.logged)
+        liar.lie = lambda name, message: [message]
+        workshop.press("talk")
+        both_hear(world, kitchen, workshop)
+        kitchen.press("talk")
+        all_idle(world, kitchen, workshop)
 
 
 def test_the_server_cannot_open_a_microphone(world: World) -> None:

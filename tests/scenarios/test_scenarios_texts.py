@@ -31,6 +31,20 @@ def test_a_text_each_way_with_its_marks(world: World) -> None:
     assert texts(kitchen, "workshop") == texts(workshop, "kitchen") == ["Dinner is ready.", "Coming!"]
 
 
+def test_a_text_makes_itself_heard_without_a_call(world: World) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    write(kitchen, "workshop", "Dinner!")
+    world.until(workshop.hears_sound, 1.0, "a tone sounds")
+    assert not workshop.light("live")
+    assert not workshop.voice_leaves
+    world.run(2.0)
+    assert not workshop.hears_sound()
+    assert workshop.card.opened == 0, "the sound card is let go of"
+    rings(world, kitchen, workshop)
+    workshop.press("talk")
+    both_hear(world, kitchen, workshop)
+
+
 def test_a_text_to_a_box_that_is_off(world: World) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     write(kitchen, "workshop", "first")

@@ -95,6 +95,7 @@ class Box:
         self.people.on_confirmed = self.post.confirmed
         self.directory.on_key_changed = lambda account: self.calling.feed(call_happened.KeyChanged(account))
         self.post.on_call_letter = self.calling.receive
+        self.post.inbox.on_offer_again = self.calling.offered_again
         self._link_problem = ""
         self._handlers = self._make_handlers()
         self._from_server = self._make_server_handlers()
@@ -223,7 +224,7 @@ class Box:
         self.keys.publish(event.welcome.prekeys_left)
         self.people.session_up(event.welcome)
         self.post.session_up()
-        self.calling.link_back()
+        self.calling.feed(call_happened.LinkBack())
         self.interrupted.take_up()
 
     def _session_lost(self, event: link.SessionLost) -> None:

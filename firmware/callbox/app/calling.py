@@ -211,6 +211,10 @@ class Calling:
         if call is not None and self.machine.state == "dialing" and call.contact == account:
             self._send_offer(want.SendOffer(call.call_id, account, call.knock, resume=False))
 
+    def offered_again(self, record: DeviceRecord) -> None:
+        """The server hands out again what we have opened: our link was lost, and maybe our word on it."""
+        self.handshakes.say_ringing_again(record)
+
     def link_lost(self) -> None:
         """The route is left with the session: no voice may go out before the next session has opened it again."""
         if self.media is not None:

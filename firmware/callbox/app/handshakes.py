@@ -72,6 +72,7 @@ class Handshakes:
         self._callers: dict[bytes, CallerHandshakes] = {}
         self._offered: OrderedDict[bytes, tuple[DeviceRecord, ...]] = OrderedDict()
         self._acks: dict[tuple[bytes, str], tuple[CallAnswer, CallAck, Proven]] = {}
+        self._reveals: dict[tuple[bytes, str], tuple[CallRinging, CallReveal]] = {}
         self._open = OpenHandshakes()
         self._incoming: dict[tuple[str, bytes], _Incoming] = {}  # by device and call: an id is anybody's to repeat
 
@@ -106,7 +107,7 @@ class Handshakes:
             )
             for record in records
         }
-        self._forget_acks(call_id)
+        self._forget_said(call_id)
         self._callers[call_id] = CallerHandshakes(by_device)
         self._offered[call_id] = tuple(records)
         while len(self._offered) > CALLS_REMEMBERED:
@@ -119,7 +120,12 @@ class Handshakes:
 
     def on_ringing(self, record: DeviceRecord, body: CallRinging) -> None:
         """Verify the fresh key of a device that could ring, and open our commitment to it."""
-        self.send(record, self._caller(body.call_id).ringing(record.device, body))
+        parties = body.call_id, record.device  # the same key may come again: our reveal was lost with its link
+        asked = self._reveals.get(parties)
+        if asked is None or asked[0] != body:
+            asked = body, self._caller(body.call_id).ringing(record.device, body)
+            self._reveals[parties] = asked
+        self.send(record, asked[1])
 
     def on_answer(self, record: DeviceRecord, body: CallAnswer) -> None:
         """Verify an answer and keep the ack for it; the call machine decides whether it is sent.
@@ -171,6 +177,11 @@ class Handshakes:
         self._open.add(record.account, record.device, handshake, core.now)
         self.send(record, handshake.ringing)
 
+    def say_ringing_again(self, record: DeviceRecord) -> None:
+        """Send our fresh keys once more that no reveal of this device has come for."""
+        for handshake in self._open.waiting(record.account, record.device):
+            self.send(record, handshake.ringing)
+
     def on_reveal(self, record: DeviceRecord, body: CallReveal) -> CallOffer:
         """Verify the caller's opened commitment; returns its offer once the caller is proven to be live."""
         handshake = self._open.get(record.account, record.device, body.call_id)
@@ -214,7 +225,7 @@ class Handshakes:
         caller = self._callers.pop(call_id, None)
         if caller is not None:
             caller.forget()
-        self._forget_acks(call_id)
+        self._forget_said(call_id)
         for device in [device for device, known in self._incoming if known == call_id]:
             self.drop(device, call_id)
 
@@ -225,7 +236,8 @@ class Handshakes:
             incoming.handshake.forget()
             self._open.close(incoming.record.account, device, call_id)
 
-    def _forget_acks(self, call_id: bytes) -> None:
+    def _forget_said(self, call_id: bytes) -> None:
+        self._reveals = {parties: kept for parties, kept in self._reveals.items() if parties[0] != call_id}
         self._acks = {parties: kept for parties, kept in self._acks.items() if parties[0] != call_id}
 
 

@@ -53,6 +53,7 @@ class Inbox:
         self._held: dict[tuple[str, str], deque[Envelope]] = {}
         self._renewing: set[tuple[str, str]] = set()
         self.on_call_letter: CallLetter = lambda inner, record: None
+        self.on_offer_again: Callable[[DeviceRecord], None] = lambda record: None
         self.on_text: Callable[[TextWelcome], None] = lambda welcome: None
         self.pump: Callable[[], None] = lambda: None
 
@@ -99,7 +100,8 @@ class Inbox:
         if envelope.cls == "call":
             letter = (envelope.from_device, envelope.message_id)
             if letter in self._call_letters:
-                return  # the server hands a live offer out again to a box that reconnects
+                self.on_offer_again(record)  # the server hands a live offer out again to a box that reconnects
+                return
             self._call_letters.append(letter)
         try:
             inner = open_letter(core.sessions, core.identity, record, envelope, core.now)

@@ -6,6 +6,8 @@
 A device that is lost takes nothing with it: the media session goes on, silence is sent at the clock's pace, and
 once a second the device is looked for again; without a call, every five seconds. `cycle` tells how long its
 caller may sleep: not at all while a device paces it, for ever (`math.inf`) while there is nothing to do.
+
+A tone or prompt without a call (a message came, a button was pressed) opens the device by itself and closes it after.
 """
 
 import math
@@ -51,6 +53,7 @@ from callbox.base.time import Instant
 CYCLE_S = CYCLE_MS / 1000
 REOPEN_S = 1.0
 CHECK_AGAIN_S = 5.0  # without a call nobody waits for it, and looking costs
+HEARD_OUT_S = 0.2  # what was written last is still in the card's buffer
 METER_S = 0.25
 MOST_CATCH_UP_S = 0.05
 
@@ -77,6 +80,8 @@ class Engine:
         self._cpu_clock = cpu_clock
         self._step_us = 0.0
         self._wanted: OpenSound | None = None
+        self._known: OpenSound | None = None  # what to open for a tone without a call
+        self._close_at: Instant | None = None  # of a device that is open for a tone alone
         self._device: Device | None = None
         self._lost_told = False
         self._reopen_at: Instant = -math.inf
@@ -102,6 +107,8 @@ class Engine:
             self._open(now)
         elif self._check is not None and self._wanted is None and now >= self._check_at:
             self._look(self._check, now)
+        if self._close_at is not None:
+            self._close_when_heard(self._close_at, now)
         if self._device is None:
             return self._cycle_without_device(now)
         self._due = None
@@ -147,16 +154,20 @@ class Engine:
     def _perform(self, command: Command, now: Instant) -> None:
         match command:
             case OpenSound():
+                self._known, self._close_at = command, None
                 if command != self._wanted or self._device is None:
                     self._close_device()
                     self._wanted, self._reopen_at, self._lost_told = command, now, False
-            case CheckSound():
+            case CheckSound(input_name, output_name):
+                self._known = OpenSound(input_name, output_name)
                 self._check, self._check_at = command, now
             case CloseSound():
                 if self._lost_told and self._wanted is not None:  # tell when it is there again, call or not
                     self._check = CheckSound(self._wanted.input_name, self._wanted.output_name)
                     self._check_at = now + CHECK_AGAIN_S
-                self._wanted = None
+                self._wanted = self._close_at = None
+                self._step.tones.stop()
+                self._step.mixer.hush()
                 self._close_device()
             case StartMedia():
                 self._start(command, now)
@@ -169,6 +180,9 @@ class Engine:
                 self._step.rate.unsent(waiting_bytes, now)
             case _:
                 self._sound(command)
+                if isinstance(command, Play | PlaySpeech) and self._wanted is None and self._known is not None:
+                    self._wanted, self._reopen_at, self._lost_told = self._known, now, False
+                    self._close_at = now
 
     def _sound(self, command: Play | StopTones | PlaySpeech | StopSpeech | SetVolume) -> None:
         step = self._step
@@ -194,6 +208,13 @@ class Engine:
         self._meter_at = now + METER_S
 
     # The device
+
+    def _close_when_heard(self, close_at: Instant, now: Instant) -> None:
+        """Let go of a device that was opened for a tone; at once if there is none to be had."""
+        if self._device is not None and (self._step.tones.playing or self._step.mixer.speaking):
+            self._close_at = now + HEARD_OUT_S
+        elif self._device is None or now >= close_at:
+            self._perform(CloseSound(), now)
 
     def _open(self, now: Instant) -> None:
         assert self._wanted is not None

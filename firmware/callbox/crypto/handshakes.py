@@ -98,6 +98,10 @@ class OpenHandshakes:
             raise HandshakeRefused("no such call is offered")
         return handshake
 
+    def waiting(self, peer: str, device: str) -> list[CalleeHandshake]:
+        """Return what this device offered and has not revealed yet."""
+        return [one for key, one in self._book.items() if key[:2] == (peer, device) and one.waiting]
+
     def close(self, peer: str, device: str, call_id: bytes) -> None:
         """Forget one handshake with its secrets; nothing happens if there is none."""
         handshake = self._book.pop((peer, device, call_id), None)
