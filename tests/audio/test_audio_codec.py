@@ -37,6 +37,10 @@ def test_rate_and_frame_length_change_between_packets() -> None:
     assert len(decoder.decode(second, decoder.span(second))) == 2880
 
 
+def test_the_encoder_looks_ahead_as_far_as_is_documented() -> None:
+    assert opus.codec().encoder(48_000, 10).lookahead_samples == 312, "6.5 ms (firmware/README.md)"
+
+
 def test_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match="480"):
         open_codec().encoder(24_000, 10).encode(silence(100))

@@ -28,7 +28,6 @@ class RateStep:
     name: str
     packet_ms: int
     bits_per_s: int
-    bandwidth: str
 
     @property
     def packet_bytes(self) -> int:
@@ -42,19 +41,20 @@ class RateStep:
 
     @property
     def packet_samples(self) -> int:
+        """Samples of each packet, at 48 kHz."""
         return RATE_HZ * self.packet_ms // 1000
 
 
 # Best first. 10 ms frames at 48 kbit/s are the default: measured 10 ms less delay than `clear`, and the higher
 # rate makes up for what short frames cost in quality.
 STEPS = (
-    RateStep("near", 10, 48_000, "fullband"),
-    RateStep("clear", 20, 32_000, "superwideband"),
-    RateStep("steady", 20, 24_000, "wideband"),
-    RateStep("saver", 40, 20_000, "wideband"),
-    RateStep("thin", 40, 16_000, "wideband"),
-    RateStep("thinner", 60, 12_000, "wideband"),
-    RateStep("bare", 60, 8_000, "narrowband"),
+    RateStep("near", 10, 48_000),
+    RateStep("clear", 20, 32_000),
+    RateStep("steady", 20, 24_000),
+    RateStep("saver", 40, 20_000),
+    RateStep("thin", 40, 16_000),
+    RateStep("thinner", 60, 12_000),
+    RateStep("bare", 60, 8_000),
 )
 DEFAULT_STEP = STEPS[0]
 

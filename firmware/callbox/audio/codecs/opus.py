@@ -15,10 +15,11 @@ import numpy as np
 from callbox.base.errors import CallboxError
 from callbox.base.frames import RATE_HZ, Samples
 
-VOIP, AUDIO, LOW_DELAY = 2048, 2049, 2051
+_VOIP = 2048
 _SET_BITRATE, _SET_VBR, _SET_COMPLEXITY = 4002, 4006, 4010
 _SET_INBAND_FEC, _SET_PACKET_LOSS, _SET_DTX, _GET_LOOKAHEAD = 4012, 4014, 4016, 4027
 _MOST_BYTES = 1500
+COMPLEXITY = 5  # of 10: what the figures in `audio.steps` were measured with
 _LONGEST_SAMPLES = RATE_HZ * 120 // 1000
 
 
@@ -62,18 +63,16 @@ def packet_samples(packet: bytes) -> int:
 class OpusEncoder:
     """One direction of one call; see `Encoder`."""
 
-    def __init__(
-        self, library: ctypes.CDLL, bits_per_s: int, packet_ms: int, application: int = VOIP, complexity: int = 5
-    ) -> None:
+    def __init__(self, library: ctypes.CDLL, bits_per_s: int, packet_ms: int) -> None:
         self._library = library
         error = c_int(0)
-        self._state: int | None = library.opus_encoder_create(RATE_HZ, 1, application, byref(error))
+        self._state: int | None = library.opus_encoder_create(RATE_HZ, 1, _VOIP, byref(error))
         if error.value or not self._state:
             raise CallboxError(f"the Opus library refused to make an encoder (error {error.value})")
         self._packet = ctypes.create_string_buffer(_MOST_BYTES)
         self._set(_SET_VBR, 0)
         self._set(_SET_DTX, 0)
-        self.set_complexity(complexity)
+        self.set_complexity(COMPLEXITY)
         self.packet_bytes = 0
         self._samples = 0
         self.set_rate(bits_per_s, packet_ms)
