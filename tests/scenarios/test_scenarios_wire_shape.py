@@ -1,4 +1,4 @@
-"""What somebody on the wire can measure of a call: the sizes and the pace of frames, which say nothing of the voice."""
+"""What somebody on the wire can measure of a call: sizes and pace, which say nothing of the voice."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ import pytest
 from callbox.server.events import Received
 from callbox.testing.box import SimulatedBox
 from callbox.testing.world import World
-from callbox.wire.media import MEDIA_TYPE
+from callbox.wire.media import MEDIA_TYPE, unpack_media
 from scenarios.acts import talk
 
 CAPTURE_S = 20.0
@@ -20,12 +20,14 @@ class Wiretap:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.frames: list[tuple[float, int, int]] = []  # at, connection, bytes
+        self.messages: list[tuple[float, int, int]] = []  # at, connection, bytes
+        self.frame_sizes: set[int] = set()
         world.server.listen_in = self._note
 
     def _note(self, event: object) -> None:
         if isinstance(event, Received) and event.data[:1] == bytes([MEDIA_TYPE]):
-            self.frames.append((self._world.now, event.connection, len(event.data)))
+            self.messages.append((self._world.now, event.connection, len(event.data)))
+            self.frame_sizes |= {len(frame) for frame in unpack_media(event.data)[1]}
 
 
 def speech(box: SimulatedBox) -> None:
@@ -50,7 +52,7 @@ def speech_and_pauses(box: SimulatedBox) -> None:
 
 
 def capture(act: str) -> tuple[Counter[int], list[float]]:
-    """Return the sizes of the frames of a box, and the pauses between them, while its person does one thing."""
+    """Return the sizes of a box's media messages, and the pauses between them, while its person does one thing."""
     world = World(seed=5)
     kitchen, workshop = world.friends("kitchen", "workshop")
     workshop.speaking = False
@@ -58,13 +60,15 @@ def capture(act: str) -> tuple[Counter[int], list[float]]:
     talk_quietly(world, kitchen, workshop)
     ACTS[act](kitchen)
     world.run(SETTLED_S)
-    tap.frames.clear()
+    tap.messages.clear()
+    tap.frame_sizes.clear()
     world.run(CAPTURE_S)
     assert kitchen.state == "talking"
     assert kitchen.voice_leaves is (act not in ("silence", "muted")) or act == "speech_and_pauses"
     sender = kitchen_connection(tap, kitchen)
-    own = [(at, size) for at, connection, size in tap.frames if connection == sender]
+    own = [(at, size) for at, connection, size in tap.messages if connection == sender]
     times = [at for at, _ in own]
+    assert len(tap.frame_sizes) == 1, "voice, silence and reports are all as long"
     return Counter(size for _, size in own), [float(pause) for pause in np.diff(times)]
 
 
@@ -76,7 +80,7 @@ def talk_quietly(world: World, kitchen: SimulatedBox, workshop: SimulatedBox) ->
 
 def kitchen_connection(tap: Wiretap, kitchen: SimulatedBox) -> int:
     """Return the connection of the caller's lane: it joined first, and lanes are numbered as they come."""
-    return min(connection for _, connection, _ in tap.frames)
+    return min(connection for _, connection, _ in tap.messages)
 
 
 ACTS = {"speech": speech, "silence": silence, "muted": muted, "speech_and_pauses": speech_and_pauses}
@@ -93,7 +97,7 @@ def test_frames_tell_nothing_of_the_voice(act: str, of_speech: tuple[Counter[int
     spoken_sizes, spoken_pauses = of_speech
     assert sum(sizes.values()) > 1000
     assert set(sizes) == set(spoken_sizes)
-    assert len(sizes) == 1, "voice, silence and reports are all as long"
-    assert sum(sizes.values()) == pytest.approx(sum(spoken_sizes.values()), rel=0.005)
+    for size, count in sizes.items():  # a report goes along once a second, whatever is said
+        assert count == pytest.approx(spoken_sizes[size], abs=3)
     for share in (1, 25, 50, 75, 99):
         assert np.percentile(pauses, share) == pytest.approx(np.percentile(spoken_pauses, share), abs=0.0005)
