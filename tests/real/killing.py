@@ -19,9 +19,9 @@ from typing import Any
 from callbox.app import client
 from callbox.app.home import Home
 from callbox.base.errors import CallboxError
-from real.processes import MANY_RINGS, Place, wait_for
+from real.processes import KITCHEN, MANY_RINGS, WORKSHOP, Place, wait_for
 
-KITCHEN, WORKSHOP, SERVER = "kitchen", "workshop", "server"
+SERVER = "server"
 BOXES = (KITCHEN, WORKSHOP)
 PHASES = ("dialling", "ringing", "answered", "talking", "hanging up")
 MOMENT_S = {"dialling": 0.15, "ringing": 0.8, "answered": 0.15, "talking": 0.8, "hanging up": 0.1}
@@ -29,6 +29,7 @@ NOTED_S = 0.3  # after this long in a call a box has surely noted on disk that i
 SETTLED_S = 40.0  # the grace of 30 s and a connection's ten
 PHANTOM_S = 5.0  # a ring that the caller knows nothing of, for so long after the caller is back
 TEXT_S = 15.0
+TWO_DEATHS_FROM = 1000  # seeds below have one death each
 Pair = tuple[str, str]
 RESTS: tuple[Pair, ...] = (("idle", "idle"), ("talking", "talking"), ("dialing", "ringing"))
 
@@ -44,19 +45,22 @@ class Story:
     down_s: float
     muted: bool
     ended_by: str
+    second: str = ""  # who dies, too, while the first comes back
 
     @classmethod
     def of(cls, seed: int) -> "Story":
         chance = random.Random(seed)
         phase = PHASES[seed % len(PHASES)]  # neighbours cover every pair of phase and victim
+        victims = (SERVER, *BOXES)
         return cls(
             seed,
             phase,
-            (SERVER, *BOXES)[seed // len(PHASES) % 3],
+            victims[seed // len(PHASES) % 3],
             chance.uniform(0.0, MOMENT_S[phase]),
             chance.choice((0.0, 0.3, 1.5)),
             chance.random() < 0.5,
             chance.choice(BOXES),
+            chance.choice(victims) if seed >= TWO_DEATHS_FROM and chance.random() < 0.3 else "",
         )
 
 
@@ -107,12 +111,15 @@ class Theatre:
         with self.place:
             pass
 
+    def _begin(self, name: str) -> None:
+        if name == SERVER:
+            self.place.start_server()
+        else:
+            self.place.start_box(name)
+
     def _start(self, names: tuple[str, ...]) -> None:
         for name in names:
-            if name == SERVER:
-                self.place.start_server()
-            else:
-                self.place.start_box(name)
+            self._begin(name)
         wait_for(lambda: all(self.place.connected(name) for name in BOXES), "connecting", SETTLED_S)
 
     # --- the play -------------------------------------------------------------------------------------------------
@@ -120,16 +127,19 @@ class Theatre:
     def play(self, story: Story) -> None:
         """One call, one death. Raises AssertionError when something that must hold does not."""
         self._text(story, "before", BOXES)
+        lines = self._call_lines()
         self._bring_to(story)
         dead_at = self._kill(story)
         alive = tuple(name for name in BOXES if name != story.victim)
         self._text(story, "meanwhile", alive)
         time.sleep(story.down_s)
-        self._start((story.victim,))
+        self._restart(story)
         self._text(story, "after", BOXES)
         rest = self._settle()
         self._judge(story, rest, dead_at)
         self._end_call(story, rest)
+        if (story.phase, story.victim) != ("dialling", KITCHEN):  # it may have died before it dialled
+            assert len(self._call_lines() - lines) == 1, "the call's one line in the caller's thread"
         self._count_texts()
         self.place.no_traceback()
 
@@ -169,6 +179,16 @@ class Theatre:
         self.place.running[story.victim].end(signal.SIGKILL)
         return time.monotonic()
 
+    def _restart(self, story: Story) -> None:
+        """Start the dead one again; a second one may die while it comes back."""
+        if not story.second:
+            self._start((story.victim,))
+            return
+        self._begin(story.victim)
+        time.sleep(story.after_s)
+        self.place.running[story.second].end(signal.SIGKILL)
+        self._start((story.second,))
+
     def _settle(self) -> Pair:
         """Wait until both boxes rest together for a second; return in which states."""
         began = rested_at = time.monotonic()
@@ -185,6 +205,8 @@ class Theatre:
         raise AssertionError(f"still {self.states()} after {SETTLED_S:.0f} s")
 
     def _judge(self, story: Story, rest: Pair, dead_at: float) -> None:
+        if story.second:
+            return
         if story.phase == "talking":
             assert rest == ("talking", "talking"), f"the call did not go on: {rest}"
             for name, follower in self.followers.items():
@@ -234,6 +256,11 @@ class Theatre:
             for text, taken in texts.items()
             if taken and text not in self._arrived(receiver, sender)
         ]
+
+    def _call_lines(self) -> set[str]:
+        """Return the ids of the calls in kitchen's thread, each with its reason."""
+        items = self.place.ask(KITCHEN, "messages", contact=WORKSHOP, last=40, read=False)["items"]
+        return {str(item["id"]) for item in items if item["kind"] == "call" and item["reason"]}
 
     def _arrived(self, receiver: str, sender: str) -> list[str]:
         items = self.place.ask(receiver, "messages", contact=sender, last=40, read=False)["items"]

@@ -18,6 +18,7 @@ from callbox.app.demo_stage import box_toml, free_port
 from callbox.app.home import Home
 from callbox.base.errors import CallboxError
 
+KITCHEN, WORKSHOP = "kitchen", "workshop"
 PROGRAMS = Path(sys.executable).parent
 COMMAND_S = 60.0
 QUIET_SOUND = box_toml("wav", "", "")
@@ -129,6 +130,14 @@ class Place:
     def home(self, name: str) -> str:
         return str(self.folder / name)
 
+    def settings(self, name: str, text: str) -> None:
+        """Write a box's box.toml."""
+        (self.folder / name / "box.toml").write_text(text)
+
+    def invite_to_nobody(self) -> str:
+        """Return an invite to a server that does not run."""
+        return self.must("server", "invite", "other", "--home", self.home("server"), "--public", "127.0.0.1:9").strip()
+
     # --- a server and boxes ---------------------------------------------------------------------------------------
 
     def start_server(self, settings: str = "", name: str = "server") -> Running:
@@ -185,6 +194,12 @@ class Place:
             text = log.read_text(encoding="utf-8", errors="replace")
             assert "Traceback" not in text, f"{log.name}:\n{text[-4000:]}"
             assert "Fatal error" not in text, f"{log.name}:\n{text[-4000:]}"
+
+
+def collect(begun: "subprocess.Popen[str]") -> Done:
+    """Wait for a command that was begun."""
+    out, err = begun.communicate(timeout=COMMAND_S)
+    return Done(begun.returncode, out, err)
 
 
 def told(done: Done, code: int, *words: str) -> None:
