@@ -31,6 +31,7 @@ def test_a_folder_is_made_for_its_owner_alone_and_keeps_an_edited_file(tmp_path:
     home = Home(tmp_path / "box")
     home.prepare()
     assert home.folder.stat().st_mode & 0o777 == 0o700
+    assert home.settings_file.stat().st_mode & 0o777 == 0o600
     assert home.settings() == BoxSettings()
     home.settings_file.write_text("[calls]\nring_s = 10\n", encoding="utf-8")
     home.prepare()

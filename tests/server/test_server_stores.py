@@ -224,3 +224,13 @@ def test_every_commit_is_synced(tmp_path: Path) -> None:
     with store._transaction() as connection:
         pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
     assert pragmas == ["wal", 2]
+
+
+def test_the_file_and_what_sqlite_puts_beside_it_are_for_their_owner_alone(tmp_path: Path) -> None:
+    store = SqlStore(tmp_path / "server.sqlite")
+    store.open()
+    store.apply([PutCalls("kitchen", True)])
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    store.close()
+    assert {"server.sqlite", "server.sqlite-wal"} <= modes.keys()
+    assert set(modes.values()) == {0o600}

@@ -46,6 +46,7 @@ class Home:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self.settings_file.exists():
+                self.settings_file.touch(mode=0o600)
                 self.settings_file.write_text(sample(BoxSettings), encoding="utf-8")
         except OSError as error:
             raise self._unusable(error) from None

@@ -5,7 +5,7 @@ A damaged file is found before anything is written to it, and left as it is.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class SqlStore:
 
     def open(self) -> StoreSnapshot:
         _refuse_damaged(self._path)
+        with suppress(OSError):  # there already; or it cannot be made, which SQLite tells in its own words
+            self._path.touch(mode=0o600, exist_ok=False)  # who writes to whom is for nobody else to read
         self._engine = create_engine(
             f"sqlite:///{self._path}",
             poolclass=StaticPool,
