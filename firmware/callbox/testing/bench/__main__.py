@@ -35,7 +35,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m callbox.testing.bench", description="Measure calls between two boxes on this machine."
     )
-    parser.add_argument("--starts", type=int, default=3, metavar="N", help="starts at the default step (3)")
+    parser.add_argument("--starts", type=int, default=3, metavar="N", help="starts of each rate step (3)")
     parser.add_argument("--quick", action="store_true", help="one start of the default step; no file is written")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the file that holds the table (BENCHMARKS.md)")
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(starts: int, others: Sequence[str], say: Say) -> Measured:
-    """Measure floors and calls; the default step `starts` times, each other step once."""
+    """Measure floors and calls; each rate step `starts` times, the default one first."""
     voice = find_voice(VOICE_S)
     say(f"voice: {voice.source}; libopus alone ...")
     opus = {step: opus_alone(step, voice.samples) for step in (DEFAULT_STEP.name, *others)}
@@ -83,12 +83,15 @@ def measure(starts: int, others: Sequence[str], say: Say) -> Measured:
         say("starting a server, making two boxes ...")
         bench.set_up()
         for number in range(starts):
-            say(f"start {number + 1} of {starts}: the card alone, then a call{_idling(number)} ...")
+            say(
+                f"{DEFAULT_STEP.name}, start {number + 1} of {starts}: the card alone, then a call{_idling(number)} ..."
+            )
             card_delays.append(card_alone(card, KITCHEN, voice.samples[: int(FLOOR_VOICE_S * RATE_HZ)]))
             calls.append(_started(bench, DEFAULT_STEP.name, number == 0, failed, say))
         for step in others:
-            say(f"a call at the step {step} ...")
-            calls.append(_started(bench, step, False, failed, say))
+            for number in range(starts):
+                say(f"{step}, start {number + 1} of {starts} ...")
+                calls.append(_started(bench, step, False, failed, say))
     return Measured(card_delays, opus, calls, failed)
 
 
