@@ -164,7 +164,7 @@ class Calling:
         if isinstance(inner.body, CallOffer) or self._may_speak(record, inner.body):
             self._heard(inner.body, record)
         else:
-            self._core.warn(f"a call letter of {record.account} is not from a device in that call; dropped")
+            self._core.complain(f"a call letter of {record.account} is not from a device in that call; dropped")
 
     def _heard(self, body: Body, record: DeviceRecord) -> None:
         account, device = record.account, record.device
@@ -190,7 +190,7 @@ class Calling:
             case Probe():
                 self._session_was_lost(account)
             case _:
-                self._core.warn(f"{account} sent something that is not part of a call as a call letter; dropped")
+                self._core.complain(f"{account} sent something that is not part of a call as a call letter; dropped")
 
     def _may_speak(self, record: DeviceRecord, body: Body) -> bool:
         """Say whether this device may say anything about a call: it has a contact's key, and the call is with it.
@@ -251,7 +251,7 @@ class Calling:
     # --- letters ----------------------------------------------------------------------------------------------
 
     def _guard(self, step: Callable[[], None], account: str) -> None:
-        guarded(step, lambda why: self._core.warn(f"a call letter of {account} proves nothing ({why}); dropped"))
+        guarded(step, lambda why: self._core.complain(f"a call letter of {account} proves nothing ({why}); dropped"))
 
     def _revealed(self, record: DeviceRecord, body: CallReveal) -> None:
         offer = self.handshakes.on_reveal(record, body)

@@ -23,6 +23,9 @@ from callbox.wire.signals import Class, ClientMessage, Envelope, ServerMessage, 
 
 Reply = Callable[[ServerMessage | None], None]
 
+MOST_COMPLAINTS = 20
+COMPLAINTS_OVER_S = 60.0
+
 
 class Core:
     """Shared services of one box. `now` is the time of the event being handled."""
@@ -40,6 +43,8 @@ class Core:
         self._wall_offset_ms = 0
         self._effects: list[Effect] = []
         self._replies: dict[int, Reply] = {}
+        self._complaints = 0
+        self._complaints_since: Instant = 0.0
 
     @property
     def wall_ms(self) -> int:
@@ -66,6 +71,19 @@ class Core:
     def warn(self, text: str) -> None:
         """Tell the operator what should not be."""
         self.emit(Log("warning", text))
+
+    def complain(self, text: str) -> None:
+        """Tell the operator of something that others can bring about as often as they like: a few times a minute.
+
+        So nobody fills the log, or hides in it what `warn` says.
+        """
+        if self.now - self._complaints_since >= COMPLAINTS_OVER_S:
+            if self._complaints > MOST_COMPLAINTS:
+                self.warn(f"{self._complaints - MOST_COMPLAINTS} more complaints of that kind were left out")
+            self._complaints_since, self._complaints = self.now, 0
+        self._complaints += 1
+        if self._complaints <= MOST_COMPLAINTS:
+            self.warn(text)
 
     def request(self, build: Callable[[int], ClientMessage], reply: Reply) -> None:
         """Ask the server; `reply` gets its answer, or None when the session was lost first."""

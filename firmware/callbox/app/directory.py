@@ -68,7 +68,8 @@ class Directory:
             return "same"
         outcome, writes = self._contacts.pin(record.account, record.account_key, card_fingerprint(record.account_key))
         if outcome == "changed" and writes:
-            self._core.warn(f"{record.account} has a new box (another account key): calls wait for a confirmation")
+            tell = self._core.warn if contact.changed_key is None else self._core.complain
+            tell(f"{record.account} has a new box (another account key): calls wait for a confirmation")
             self.on_key_changed(record.account)
         if writes:
             self._core.commit(writes)
@@ -153,7 +154,7 @@ class Directory:
             try:
                 record = verify_record(entry.record)
             except (Untrusted, MalformedMessage) as error:
-                self._core.warn(f"server gave a device record of {account} that does not hold: {error}")
+                self._core.complain(f"server gave a device record of {account} that does not hold: {error}")
                 continue
             if record.account == account and self._accept(record, entry):
                 self._start_session(record, entry, cls)
@@ -164,7 +165,7 @@ class Directory:
         known = self._records.get(key)
         problem = self._problem(record, known)
         if problem:
-            self._core.warn(f"server gave a device record of {record.account} {problem}; not taken")
+            self._core.complain(f"server gave a device record of {record.account} {problem}; not taken")
             return False
         self.meet(record)
         if known != record:
@@ -216,7 +217,7 @@ class Directory:
         try:
             self._core.sessions.start(record, cls, entry.key)
         except (Untrusted, ValueError) as error:
-            self._core.warn(f"server gave a key of {record.account} that its box did not sign: {error}")
+            self._core.complain(f"server gave a key of {record.account} that its box did not sign: {error}")
 
     # --- a session that is made anew ------------------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ class Inbox:
         """Take an envelope from the server."""
         sender = (envelope.from_account, envelope.from_device)
         if not is_valid_name(envelope.from_account):
-            self._core.warn("the server delivered a letter of an impossible name; dropped")
+            self._core.complain("the server delivered a letter of an impossible name; dropped")
             self._acknowledge(envelope)
             return
         held = self._held.get(sender)
@@ -84,10 +84,10 @@ class Inbox:
     def _open_held(self, sender: tuple[str, str], record: DeviceRecord | None) -> None:
         for envelope in self._held.pop(sender, ()):
             if record is None:
-                self._core.warn(f"a letter of {sender[0]} is from a device that its account does not have; dropped")
+                self._core.complain(f"a letter of {sender[0]} is from a device that its account does not have; dropped")
                 self._acknowledge(envelope)
             elif self._directory.meet(record) == "former":
-                self._core.warn(f"a letter of {sender[0]} is from a box that was given up for a new one; dropped")
+                self._core.complain(f"a letter of {sender[0]} is from a box that was given up for a new one; dropped")
                 self._acknowledge(envelope)
             else:
                 self._open(envelope, record)
@@ -106,11 +106,11 @@ class Inbox:
         try:
             inner = open_letter(core.sessions, core.identity, record, envelope, core.now)
         except Undecryptable as error:
-            core.warn(f"a letter of {record.account} does not open: {error}")
+            core.complain(f"a letter of {record.account} does not open: {error}")
             self._acknowledge(envelope)
             self._renew(record, envelope)
         except Untrusted as error:
-            core.warn(f"a letter said to be of {record.account} was refused: {error}")
+            core.complain(f"a letter said to be of {record.account} was refused: {error}")
             core.commit([], then=lambda: self._acknowledge(envelope))
         else:
             if envelope.cls == "call":
