@@ -56,7 +56,9 @@ def test_a_text_that_cannot_be_stored_does_not_leave(world: World) -> None:
     kitchen.ask("message", contact="workshop", text="first")
     world.run(1.0)
     kitchen.store.fail_with = FULL
-    kitchen.ask("message", contact="workshop", text="second")
+    told = kitchen.ask("message", contact="workshop", text="second")
+    assert not told["ok"], "nobody is told that it is kept"
+    assert "full" in told["error"]
     world.run(3.0)
     assert [item["text"] for item in workshop.thread("kitchen")] == ["first"]
     kitchen.store.fail_with = None
