@@ -36,8 +36,8 @@ def test_unknown_step_names_those_that_exist() -> None:
         (CLEAN, 0),
         (Report(98, 2, 0, 5), 0),
         (Report(95, 5, 0, 5), 1),
-        (Report(95, 0, 5, 5), 1),
-        (Report(70, 15, 15, 5), 2),
+        (Report(95, 0, 5, 5), 0),
+        (Report(70, 20, 10, 5), 2),
         (Report(50, 0, 0, 100), 1),
         (Report(50, 0, 0, 300), 2),
         (Report(1, 1, 0, 5), 0),
@@ -47,6 +47,16 @@ def test_one_bad_report_is_enough(report: Report, steps_down: int) -> None:
     control = RateControl()
     control.report(CLEAN, 0.0)
     assert control.report(report, 1.0) is STEPS[steps_down]
+
+
+def test_late_frames_alone_lower_the_rate_only_when_the_jitter_buffer_cannot_cure_them() -> None:
+    control = RateControl()
+    late = Report(80, 0, 20, 5)
+    control.report(CLEAN, 0.0)
+    for second in range(1, 20, 2):  # a machine that stops for a moment, again and again
+        assert control.report(late, float(second)) is DEFAULT_STEP
+        assert control.report(CLEAN, second + 1.0) is DEFAULT_STEP
+    assert [control.report(late, 30.0 + second) for second in range(3)] == [DEFAULT_STEP, DEFAULT_STEP, STEPS[1]]
 
 
 def test_unsent_bytes_lower_the_rate_without_waiting_for_a_report() -> None:

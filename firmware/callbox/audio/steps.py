@@ -58,7 +58,8 @@ STEPS = (
 )
 DEFAULT_STEP = STEPS[0]
 
-LOSS_SHARE = 0.03  # of the last second's frames: lost or late above this means down
+LOSS_SHARE = 0.03  # of the last second's frames: lost above this means down at once
+LATE_REPORTS = 3  # late alone is the jitter buffer's to cure; so many reports in a row mean that it cannot
 HEAVY_LOSS_SHARE = 0.15
 GROWTH_MS = 60  # queueing delay above the least of the last 20 s
 HEAVY_GROWTH_MS = 200
@@ -93,6 +94,7 @@ class RateControl:
         self._delays: deque[int] = deque(maxlen=20)
         self.fec = False  # carry copies of earlier frames
         self._lossy_reports = 0
+        self._late_reports = 0
         self._clean_reports = 0
 
     @property
@@ -104,11 +106,13 @@ class RateControl:
         self._delays.append(report.delay_ms)
         growth_ms = report.delay_ms - min(self._delays)
         expected = report.received + report.lost + report.late
-        share = (report.lost + report.late) / expected if expected >= 5 else 0.0
-        self._weigh_copies(report.lost / expected if expected >= 5 else 0.0, growth_ms)
-        if share > HEAVY_LOSS_SHARE or growth_ms > HEAVY_GROWTH_MS:
+        lost, late = (share / expected if expected >= 5 else 0.0 for share in (report.lost, report.late))
+        self._late_reports = self._late_reports + 1 if late > LOSS_SHARE else 0
+        self._weigh_copies(lost, growth_ms)
+        if lost > HEAVY_LOSS_SHARE or growth_ms > HEAVY_GROWTH_MS:
             self._lower(2, now)
-        elif share > LOSS_SHARE or growth_ms > GROWTH_MS:
+        elif lost > LOSS_SHARE or growth_ms > GROWTH_MS or self._late_reports >= LATE_REPORTS:
+            self._late_reports = 0
             self._lower(1, now)
         else:
             self._consider_raising(now)
