@@ -138,6 +138,20 @@ def test_a_killed_box_that_was_muted_comes_back_muted(world: World) -> None:
     both_hear(world, kitchen, workshop)
 
 
+def test_a_box_killed_again_while_it_asks_to_be_let_back_in(world: World) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    talk(world, kitchen, workshop)
+    workshop.kill()
+    world.run(1.0)
+    workshop.start()
+    world.until(lambda: workshop.state == "reconnecting", 2.0, "it asks to be let back in")
+    world.run(0.008)
+    workshop.kill()
+    world.run(1.0)
+    workshop.start()
+    both_hear(world, kitchen, workshop, 8.0)
+
+
 def test_both_boxes_killed_in_a_call_come_back_to_it(world: World) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     talk(world, kitchen, workshop)

@@ -4,6 +4,8 @@ talking when the process ended     -> ask the other box to be let back in, witho
 dialling when the process ended    -> nobody could answer it any more: whoever still rings for it is told to stop
 """
 
+import msgspec
+
 from callbox.app.calling import Calling
 from callbox.app.core import Core
 from callbox.app.front import Front
@@ -47,6 +49,8 @@ class Interrupted:
             return UnfinishedCall(view.call_id, record.account, record.device, media.proven.outgoing, muted)
         if view is not None and view.outgoing and state in ("dialing", "connecting"):
             return UnfinishedCall(view.call_id, view.contact, "", True, self._front.muted)
+        if view is not None and self._noted is not None and state == "reconnecting":  # asking to be let back in
+            return msgspec.structs.replace(self._noted, muted=self._front.muted)
         return None
 
     def take_up(self) -> None:
