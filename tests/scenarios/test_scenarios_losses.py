@@ -218,6 +218,20 @@ def test_a_caller_killed_while_it_rings_leaves_no_phantom(world: World) -> None:
     assert [answered for _, answered in workshop.call_lines("kitchen")] == [False]
 
 
+def test_server_and_caller_killed_while_it_rings_leave_no_phantom(world: World) -> None:
+    """The server has forgotten the offer, and the caller's box its keys: the callee is told all the same."""
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    rings(world, kitchen, workshop)
+    world.server.kill()
+    kitchen.kill()
+    world.run(0.3)
+    world.server.start()
+    world.until(lambda: workshop.box.core.link.up, 10.0, "workshop is connected again")
+    world.run(1.0)
+    kitchen.start()
+    all_idle(world, kitchen, workshop, within_s=5.0)
+
+
 def test_server_restarted_while_it_rings(world: World) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     rings(world, kitchen, workshop)

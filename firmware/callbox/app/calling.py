@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from callbox.app import effects as do
 from callbox.app.core import Core
 from callbox.app.directory import Directory
-from callbox.app.handshakes import Handshakes, Proven, guarded
+from callbox.app.handshakes import Handshakes, guarded
+from callbox.app.media import CallMedia
 from callbox.app.people import People
 from callbox.audio import facts as audio
 from callbox.audio.tones import Tone
@@ -37,27 +37,13 @@ from callbox.wire.bodies import (
 from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import (
     Accepted,
-    CloseRoute,
     Denied,
     EndRing,
-    OpenRoute,
     Ring,
-    RouteClosed,
-    RouteOpened,
     ServerMessage,
 )
 
 DIAL_MARGIN_S = 2.0  # the callee's word comes first
-
-
-@dataclass(slots=True)
-class Media:
-    """The media of the present call: whose device, which keys, which route of the server."""
-
-    call_id: bytes
-    proven: Proven
-    route: int | None = None
-    flowing: bool = False
 
 
 @dataclass(slots=True)
@@ -92,9 +78,8 @@ class Calling:
             Timing(ring_s=core.settings.calls.ring_s, dial_s=core.settings.calls.ring_s + DIAL_MARGIN_S)
         )
         self.handshakes = Handshakes(core)
-        self.media: Media | None = None
+        self.media = CallMedia(core, self.feed, outcomes.muted)
         self.alerting: Alerting | None = None
-        self.code = ""
         self.deaf = False  # a box that runs one command takes no calls
         self._events: deque[happened.Event | None] = deque()
         self._feeding = False
@@ -109,8 +94,8 @@ class Calling:
             want.OpenSound: self._open_sound,
             want.CloseSound: self._close_sound,
             want.StartMedia: self._start_media,
-            want.ReopenRoute: lambda effect: self._open_route(),
-            want.StopMedia: self._stop_media,
+            want.ReopenRoute: lambda effect: self.media.open_route(),
+            want.StopMedia: lambda effect: self.media.stop(),
             want.PlayTone: lambda effect: core.emit(audio.Play(Tone(effect.tone), effect.repeat)),
             want.StopTone: lambda effect: core.emit(audio.StopTones()),
             want.Ring: self._ring,
@@ -216,37 +201,9 @@ class Calling:
         self.handshakes.say_ringing_again(record)
 
     def link_lost(self) -> None:
-        """The route is left with the session: no voice may go out before the next session has opened it again."""
-        if self.media is not None:
-            self.media.route = None
-            self._core.emit(do.DetachRoute())
+        """The session is gone, and the voice's route with it."""
+        self.media.leave_route()
         self.feed(happened.LinkLost())
-
-    def route_closed(self, message: RouteClosed) -> None:
-        """The server closed the route: the voice has no way until it is open again."""
-        media = self.media
-        if media is not None and media.route == message.route:
-            media.route = None
-            self._core.emit(do.DetachRoute())
-            self.feed(happened.RouteLost(media.call_id))
-
-    def route_opened(self, message: RouteOpened) -> None:
-        """The server says that both ends are on the route (or only ours, still)."""
-        media = self.media
-        if media is None or not message.complete:
-            return
-        if media.route == message.route and media.flowing:
-            return
-        media.route = message.route
-        self._core.emit(do.AttachRoute(message.route))
-        if not media.flowing:
-            media.flowing = True
-            step = self._core.settings.calls.step
-            self._core.emit(
-                audio.StartMedia(media.proven.sealer.seal, media.proven.opener.open, None if step == "auto" else step),
-                audio.SetCapture(not self._outcomes.muted()),
-            )
-        self.feed(happened.RouteReady(media.call_id))
 
     # --- letters ----------------------------------------------------------------------------------------------
 
@@ -315,7 +272,7 @@ class Calling:
         record = self._directory.record(effect.contact, effect.device)
         proven = record and self.handshakes.acknowledge(effect.call_id, record)
         if proven:
-            self._adopt(effect.call_id, proven)
+            self.media.adopt(effect.call_id, proven)
 
     def _send_taken(self, effect: want.SendTaken) -> None:
         for record in self.handshakes.offered(effect.call_id):
@@ -323,9 +280,19 @@ class Calling:
                 self.handshakes.send(record, CallTaken(effect.call_id, effect.by))
 
     def _withdraw_offer(self, effect: want.WithdrawOffer) -> None:
+        self._end_ring(effect.call_id)
+
+    def _end_ring(self, call_id: bytes) -> None:
         """Not before the letters that say why: they wait for the disk."""
         core = self._core
-        core.commit([], then=lambda: core.say(EndRing(effect.call_id)), urgent=True)
+        core.commit([], then=lambda: core.say(EndRing(call_id)), urgent=True)
+
+    def take_back(self, call_id: bytes, contact: str) -> None:
+        """Stop what rings for a call of ours from before a restart. The server may have forgotten it meanwhile, so
+        every device of the contact is told, too."""
+        for record in self._directory.devices(contact):
+            self.handshakes.send(record, CallTaken(call_id, "cancelled"))
+        self._end_ring(call_id)
 
     def _send_end(self, effect: want.SendEnd) -> None:
         body = CallEnd(effect.call_id, effect.told)
@@ -347,45 +314,11 @@ class Calling:
         core.emit(*core.link.want_lanes(0, core.now))
         core.emit(*core.link.in_call(False, core.now))
 
-    def _adopt(self, call_id: bytes, proven: Proven) -> None:
-        """Make the media keys of a proven handshake ready; a call taken up again gets fresh ones."""
-        if self.media is not None and self.media.proven is proven:
-            return
-        if self.media is not None and self.media.flowing:
-            self._core.emit(audio.StopMedia())
-        self.code = proven.keys.code
-        self.media = Media(call_id, proven)
-
     def _start_media(self, effect: want.StartMedia) -> None:
         proven = self.handshakes.proven(effect.call_id, effect.device)
         if proven is not None:
-            self._adopt(effect.call_id, proven)
-        self._open_route()
-
-    def _open_route(self) -> None:
-        media = self.media
-        if media is None:
-            return
-        record, token = media.proven.record, media.proven.keys.route_token
-
-        def build(number: int) -> OpenRoute:
-            return OpenRoute(number, token, media.call_id, record.account, record.device)
-
-        def answered(message: ServerMessage | None) -> None:
-            if isinstance(message, RouteOpened):
-                self.route_opened(message)
-            elif isinstance(message, Denied):
-                self._core.warn(f"the server refused the voice route of the call with {record.account}")
-
-        self._core.request(build, answered)
-
-    def _stop_media(self, effect: want.StopMedia) -> None:
-        media, self.media, self.code = self.media, None, ""
-        if media is None:
-            return
-        self._core.emit(audio.StopMedia(), do.DetachRoute())
-        if media.route is not None:
-            self._core.say(CloseRoute(media.route))
+            self.media.adopt(effect.call_id, proven)
+        self.media.open_route()
 
     def _ring(self, effect: want.Ring) -> None:
         self.alerting = Alerting(effect.contact, effect.loud, effect.knock)

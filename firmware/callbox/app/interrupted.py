@@ -14,7 +14,6 @@ from callbox.app.saved import UnfinishedCall, keep_call
 from callbox.base.reasons import Reason
 from callbox.calls.effects import RecordCall
 from callbox.calls.events import Resumed
-from callbox.wire.signals import EndRing
 
 RESTARTED = "the box restarted while it was calling"
 RESTARTED_TALKING = "the box restarted in the call and did not come back to it"
@@ -43,7 +42,7 @@ class Interrupted:
             self._core.commit([keep_call(noted)])
 
     def _now_on(self) -> UnfinishedCall | None:
-        state, view, media = self._calling.machine.state, self._calling.machine.current, self._calling.media
+        state, view, media = self._calling.machine.state, self._calling.machine.current, self._calling.media.current
         if view is not None and media is not None and state in ("connecting", "talking", "reconnecting"):
             record, muted = media.proven.record, self._front.muted
             return UnfinishedCall(view.call_id, record.account, record.device, media.proven.outgoing, muted)
@@ -68,7 +67,7 @@ class Interrupted:
         """Nobody will go on with it: take it back if it rings still, and write its line."""
         talked = bool(found.device)
         if not talked:
-            self._core.say(EndRing(found.call_id))
+            self._calling.take_back(found.call_id, found.contact)
         reason, why = (Reason.LOST, RESTARTED_TALKING) if talked else (Reason.FAILED, RESTARTED)
         outgoing = found.outgoing
         self._post.call_recorded(RecordCall(found.call_id, found.contact, outgoing, talked, reason, 0.0, (why,)))
