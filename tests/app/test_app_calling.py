@@ -8,14 +8,14 @@ def test_a_repeated_ack_never_starts_the_frame_counter_anew(world: World) -> Non
     kitchen, workshop = world.friends("kitchen", "workshop")
     world.call(kitchen, workshop)
     world.run(1.0)
-    media = kitchen.box.calling.media
+    media = kitchen.box.calling.media.current
     assert media is not None
     sealer, counter = media.proven.sealer, media.proven.sealer.counter
     again = SendAck(media.call_id, media.proven.record.device, "workshop")
     kitchen.box.calling.carry_out(again)
     world.run(0.5)
-    assert kitchen.box.calling.media is not None
-    assert kitchen.box.calling.media.proven.sealer is sealer
+    assert kitchen.box.calling.media.current is not None
+    assert kitchen.box.calling.media.current.proven.sealer is sealer
     assert sealer.counter > counter
     assert workshop.hears(kitchen)
 

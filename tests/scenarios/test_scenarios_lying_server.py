@@ -398,7 +398,7 @@ def test_the_server_cannot_open_a_microphone(world: World) -> None:
     both_hear(world, kitchen, workshop)
     workshop.press("mute")
     world.run(0.3)
-    media = workshop.box.calling.media
+    media = workshop.box.calling.media.current
     assert media is not None
     liar.tell(workshop, RouteClosed(media.route or 0), RouteOpened(999, 79, True))
     world.run(1.0)

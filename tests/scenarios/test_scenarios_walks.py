@@ -168,7 +168,7 @@ def check_settled(walk: Walk) -> None:
         assert not box.light("live"), walk.story()
         assert not box.light("call"), walk.story()
         assert not box.hears_sound(), walk.story()
-        assert box.box.calling.media is None, walk.story()
+        assert box.box.calling.media.current is None, walk.story()
 
 
 def check_stores(walk: Walk, both_know: bool = True) -> None:

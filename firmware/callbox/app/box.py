@@ -191,8 +191,8 @@ class Box:
         return {
             Deliver: lambda message: self.post.delivered(message.envelope),
             RingEnded: lambda message: feed(call_happened.RingWithdrawn(message.call_id)),
-            RouteOpened: self.calling.route_opened,
-            RouteClosed: self.calling.route_closed,
+            RouteOpened: self.calling.media.route_opened,
+            RouteClosed: self.calling.media.route_closed,
             PrekeysLow: lambda message: self.keys.publish(message.left),
             DevicesChanged: lambda message: self.directory.changed(message.account),
         }
@@ -252,7 +252,7 @@ class Box:
     def _device_gone(self, device: str) -> None:
         """An account gave a device of its own up: nothing is written to it, and no call with it goes on."""
         self.post.device_gone(device)
-        media = self.calling.media
+        media = self.calling.media.current
         if media is not None and media.proven.record.device == device:
             self.calling.feed(call_happened.HungUp())
 
@@ -285,7 +285,7 @@ class Box:
             "server": self._place.address,
             "link": "connected" if self.core.link.up else self._link_problem or "connecting",
             "state": machine.state.value,
-            "call": call_facts(view, self.calling.code, self.core.now) if view else None,
+            "call": call_facts(view, self.calling.media.code, self.core.now) if view else None,
             "muted": front.muted,
             "calls_enabled": self.people.controls.calls_enabled,
             "do_not_disturb": self.people.controls.do_not_disturb,
