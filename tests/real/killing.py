@@ -100,9 +100,14 @@ class Theatre:
     def __init__(self, folder: Path) -> None:
         self.place = Place(folder)
         self.texts: dict[Pair, dict[str, bool]] = {(KITCHEN, WORKSHOP): {}, (WORKSHOP, KITCHEN): {}}
-        self.place.start_server(MANY_RINGS)
-        self.place.enrol(*BOXES)
-        self._start(BOXES)
+        self.followers: dict[str, Follower] = {}
+        try:
+            self.place.start_server(MANY_RINGS)
+            self.place.enrol(*BOXES)
+            self._start(BOXES)
+        except BaseException:
+            self.close()
+            raise
         self.followers = {name: Follower(self.place, name) for name in BOXES}
 
     def close(self) -> None:
