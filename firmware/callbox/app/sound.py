@@ -13,14 +13,19 @@ from collections.abc import Callable
 
 from callbox.audio.engine import Engine
 from callbox.audio.facts import Command
+from callbox.base.time import Instant
 
 logger = logging.getLogger(__name__)
 
 
 class SoundThread:
-    """Runs `engine` on a thread of its own."""
+    """Runs `engine` on a thread of its own.
+
+    `busy_since` is when the cycle now running began, None while the thread sleeps because there is nothing to do.
+    """
 
     def __init__(self, engine: Engine, crashed: Callable[[str], None]) -> None:
+        self.busy_since: Instant | None = None
         self._engine = engine
         self._crashed = crashed
         self._wake = threading.Event()
@@ -52,7 +57,8 @@ class SoundThread:
                 self._wake.wait(1.0)
 
     def _cycle(self) -> None:
-        pause_s = self._engine.cycle(time.monotonic())
+        self.busy_since = now = time.monotonic()
+        pause_s = self._engine.cycle(now)
         if pause_s <= 0:
             if gc.isenabled():
                 gc.collect()
@@ -62,5 +68,6 @@ class SoundThread:
         if not gc.isenabled() and pause_s > 1:
             gc.enable()
             gc.unfreeze()
+        self.busy_since = None
         self._wake.wait(None if math.isinf(pause_s) else pause_s)
         self._wake.clear()

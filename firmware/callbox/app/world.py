@@ -9,6 +9,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 
 from callbox.app import effects as do
 from callbox.app import events as happened
+from callbox.app.health import Vitals
 from callbox.app.sound import SoundThread
 from callbox.app.voice import Voice
 from callbox.audio import facts as audio
@@ -90,6 +92,8 @@ class World:
         self._sound = SoundThread(self._engine, self._sound_crashed)
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._wall_offsets: tuple[int, int] | None = None
+        self._probed_at: Instant | None = None
+        self._unstored, self._store_moved_at = 0, -math.inf
         self._performers: dict[type, Callable[[Any], None]] = {
             OpenLane: self._to_lane,
             SendOnLane: self._to_lane,
@@ -132,6 +136,7 @@ class World:
 
     async def next_event(self, until: Instant | None) -> happened.Event:
         """Return what happened next, or Ticked at `until`."""
+        self._probed_at = None  # who asks for the next event has handled the one before
         jump = self._wall_jump()
         if jump is not None:
             return jump
@@ -155,6 +160,21 @@ class World:
     def stopping(self) -> None:
         """Tell the box that the process was asked to end."""
         self._happened(happened.Stopping())
+
+    @property
+    def vitals(self) -> Vitals:
+        """Since when each part of this world owes something."""
+        return Vitals(
+            loop_owes_since=self._probed_at,
+            sound_owes_since=self._sound.busy_since,
+            store_owes_since=self._store_moved_at if self._unstored else None,
+        )
+
+    def probe(self) -> None:
+        """Give the box something to handle; until it has, its loop owes it."""
+        if self._probed_at is None:
+            self._probed_at = self.now()
+            self._happened(happened.Ticked())
 
     def _happened(self, event: happened.Event) -> None:
         self._queue.put_nowait(event)
@@ -193,12 +213,20 @@ class World:
         def done(future: "Future[None]") -> None:
             error = future.exception()
             if error is None:
-                self._from_thread(happened.Committed(effect.ticket))
+                self._call_loop(self._stored, happened.Committed(effect.ticket))
             else:
                 sentence = str(error) if isinstance(error, CallboxError) else f"The store failed: {error!r}"
-                self._from_thread(happened.CommitFailed(effect.ticket, sentence))
+                self._call_loop(self._stored, happened.CommitFailed(effect.ticket, sentence))
 
+        if not self._unstored:
+            self._store_moved_at = self.now()
+        self._unstored += 1
         self._store_thread.submit(self._store.commit, list(effect.writes)).add_done_callback(done)
+
+    def _stored(self, event: happened.Event) -> None:
+        self._unstored -= 1
+        self._store_moved_at = self.now()
+        self._happened(event)
 
     def _move_button(self, effect: do.MoveButton) -> None:
         if isinstance(self._pins, SimulatedPins):

@@ -6,12 +6,17 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callbox.app.client import NotRunning
 from callbox.app.commands.words import Adder, Options, home_of, progress
 from callbox.app.home import Home
 from callbox.base.errors import CallboxError
 
+if TYPE_CHECKING:
+    from callbox.app.world import World
+
+logger = logging.getLogger("callbox")
 LOCK_PATIENCE_S = 10.0
 RETRY_S = 0.1
 
@@ -47,15 +52,35 @@ def _run(options: Options) -> int:
             loop.add_signal_handler(number, world.stopping)
         await world.start()
         notify("READY=1")
+        watchdog = loop.create_task(feed_watchdog(world))
         try:
             await run(box, world)
         finally:
+            watchdog.cancel()
             notify("STOPPING=1")
             await world.stop()
 
     _lock(home)
     asyncio.run(life())
     return 0
+
+
+async def feed_watchdog(world: "World") -> None:
+    """Tell systemd as often as it wants to hear it, and only while it is true, that the box works."""
+    from callbox.app.health import ailment
+    from callbox.notify import notify, watchdog_interval_s
+
+    interval_s, told = watchdog_interval_s(), ""
+    while interval_s is not None:
+        wrong = ailment(world.vitals, world.now())
+        if wrong != told:
+            notify(f"STATUS={wrong}")
+            logger.log(logging.ERROR if wrong else logging.INFO, wrong or "All parts work again.")
+        if not wrong:
+            notify("WATCHDOG=1")
+        told = wrong
+        world.probe()
+        await asyncio.sleep(interval_s)
 
 
 def _lock(home: Home) -> None:
