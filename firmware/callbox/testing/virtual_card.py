@@ -20,6 +20,7 @@ from types import TracebackType
 
 import numpy as np
 
+from callbox.app import priority
 from callbox.audio.devices.wav import read_wav
 from callbox.base.errors import CallboxError
 from callbox.base.frames import RATE_HZ, Samples, silence
@@ -217,10 +218,7 @@ def _alsa_plugin_there() -> bool:
 
 def hurry(pid: int) -> None:
     """Put a process before ordinary load, where that is allowed: otherwise gaps of 100 ms show in recordings."""
-    try:
-        os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(_REAL_TIME_PRIORITY))
-    except (PermissionError, ProcessLookupError):
-        return
+    priority.hurry(_REAL_TIME_PRIORITY, pid)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
