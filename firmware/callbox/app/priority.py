@@ -1,8 +1,8 @@
 """Real-time priority: the voice goes before ordinary load, where the system allows it.
 
-Without it, two busy programs on a small machine stop the voice for a tenth of a second now and then. systemd's unit allows
-it (`LimitRTPRIO=`); elsewhere, for a user without the right, everything runs as before. The kernel keeps a share of every
-second for ordinary programs (sched_rt_runtime_us), so even a fault in here leaves the machine reachable.
+Without it, two busy programs on a small machine stop the voice for a tenth of a second now and then. systemd's unit
+allows it (`LimitRTPRIO=`); elsewhere, for a user without the right, everything runs as before. The kernel keeps a share
+of every second for ordinary programs (sched_rt_runtime_us), so even a fault in here leaves the machine reachable.
 """
 
 import contextlib

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from callbox.app import priority
 from callbox.audio.engine import Engine
 from callbox.audio.facts import Command
 from callbox.base.time import Instant
@@ -48,6 +49,7 @@ class SoundThread:
         self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
+        priority.hurry(priority.AUDIO)
         while not self._ending:
             try:
                 self._cycle()

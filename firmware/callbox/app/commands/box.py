@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callbox.app import priority
 from callbox.app.client import NotRunning
 from callbox.app.commands.words import Adder, Options, home_of, progress
 from callbox.app.home import Home
@@ -61,6 +62,7 @@ def _run(options: Options) -> int:
             await world.stop()
 
     _lock(home)
+    priority.hurry(priority.LOOP)
     asyncio.run(life())
     return 0
 
