@@ -188,12 +188,18 @@ def _told(section: str, pin: int) -> Iterator[None]:
         raise
 
 
+def work_folder() -> str:
+    """Return where lgpio puts a pipe when it is imported; without LG_WD that is the current, maybe read-only folder.
+
+    RUNTIME_DIRECTORY is systemd's; it may name several, the first is ours.
+    """
+    runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return os.environ.get("LG_WD") or runtime or tempfile.gettempdir()
+
+
 def open_member(board: Board) -> GpioPins:
     """Open the real pins for `board`. Raises PinsUnavailable with what to do about it."""
-    # lgpio puts a pipe into LG_WD when it is imported, or else into the current folder, which may be read-only.
-    # RUNTIME_DIRECTORY is systemd's; it may name several, the first is ours.
-    runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    os.environ.setdefault("LG_WD", runtime or tempfile.gettempdir())
+    os.environ["LG_WD"] = work_folder()
     try:
         import lgpio
         from gpiozero.pins.lgpio import LGPIOFactory
