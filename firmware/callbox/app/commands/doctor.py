@@ -1,0 +1,89 @@
+"""`callbox doctor`: find what is wrong or missing, name it, and say what to do."""
+
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from callbox.app.commands.shown import harmless
+from callbox.app.commands.words import Adder, Options, add_json, home_of, print_facts
+
+if TYPE_CHECKING:
+    from callbox.app.doctor_finding import Finding
+
+AREA, LEVEL = 10, 9
+WIDTH = 110
+SHOWN = {"ok": ("ok", ""), "unknown": ("-", "2"), "warning": ("warning", "33"), "fault": ("fault", "31")}
+
+
+def add(adder: Adder) -> None:
+    """Add this command."""
+    doctor = adder.add(
+        "doctor",
+        "find what is wrong or missing, and say what to do about it",
+        _doctor,
+        "callbox doctor --home ~/kitchen",
+    )
+    add_json(doctor)
+
+
+def _doctor(options: Options) -> int:
+    from callbox.app.doctor import judge
+    from callbox.app.doctor_facts import gather
+    from callbox.app.doctor_finding import is_well
+
+    findings = judge(gather(home_of(options)))
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    print_facts(options, as_facts(findings, is_well(findings)), report(findings, coloured))
+    return 0 if is_well(findings) else 1
+
+
+def as_facts(findings: "Sequence[Finding]", well: bool) -> dict[str, Any]:
+    """Return the findings for `--json`; `level` is ok, unknown (nobody could look), warning or fault."""
+    return {
+        "ok": well,
+        "findings": [
+            {"area": one.area, "level": one.level, "what": one.what, "cure": one.cure or None} for one in findings
+        ],
+    }
+
+
+def report(findings: "Sequence[Finding]", coloured: bool) -> str:
+    """Return the findings as text: a line each, the cure below it, and what they come to."""
+    return "\n".join([*(_shown(finding, coloured) for finding in findings), "", summary(findings)])
+
+
+def _shown(finding: "Finding", coloured: bool) -> str:
+    word, colour = SHOWN[finding.level]
+    level = word.ljust(LEVEL)
+    if coloured and colour:
+        level = f"\x1b[{colour}m{level}\x1b[0m"
+    lines = _folded(finding.what, "") + (_folded(finding.cure, "-> ") if finding.cure else [])
+    first, *others = lines
+    margin = " " * (AREA + LEVEL)
+    return "\n".join([f"{finding.area:<{AREA}}{level}{first}", *(margin + line for line in others)])
+
+
+def _folded(text: str, mark: str) -> list[str]:
+    """Return text in lines that fit; a command is not broken at its hyphens, nor a path."""
+    return textwrap.wrap(
+        harmless(text),
+        WIDTH - AREA - LEVEL,
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [mark]
+
+
+def summary(findings: "Sequence[Finding]") -> str:
+    """Return one sentence on everything."""
+    count = {level: sum(finding.level == level for finding in findings) for level in SHOWN}
+    parts = [
+        f"{count[level]} {word}{'' if count[level] == 1 else 's'}"
+        for level, word in (("fault", "fault"), ("warning", "warning"))
+        if count[level]
+    ]
+    unseen = f" {count['unknown']} not looked at." if count["unknown"] else ""
+    return (f"Found: {' and '.join(parts)}." if parts else "Nothing wrong was found.") + unseen

@@ -1,0 +1,115 @@
+"""The judgement of `callbox doctor` on what hangs on the machine: sound, codec, pins, Wi-Fi, power. Pure."""
+
+from callbox.app.doctor_finding import Finding, held, not_looked, sentence
+from callbox.app.doctor_known import (
+    CodecFacts,
+    Held,
+    NotLooked,
+    PinFacts,
+    PowerFacts,
+    SoundFacts,
+    WifiFacts,
+)
+
+LOW_VOLTAGE, SLOWED = 0x1, 0xE
+SINCE_START = 16  # these bits, shifted: it has been so since the Pi started
+_SUPPLY = "Use the supply made for this Pi and a short, thick cable; a USB device that draws much needs its own supply."
+
+
+def judge_sound(facts: SoundFacts | Held | NotLooked) -> list[Finding]:
+    """Judge microphone and speaker."""
+    area = "sound"
+    if isinstance(facts, NotLooked):
+        return not_looked(area, facts)
+    if isinstance(facts, Held):
+        return held(area, facts, "The running box has found its microphone and its speaker.")
+    both = f"microphone {facts.input!r} and speaker {facts.output!r}"
+    if facts.trouble is None:
+        if facts.backend == "wav":
+            return [Finding(area, "ok", f"WAV files instead of a card: {both}.")]
+        return [Finding(area, "ok", f"{sentence(both)[:-1]} open and give sound.")]
+    cards = f" The kernel lists: {', '.join(facts.cards)}." if facts.cards else " The kernel lists no sound card."
+    if facts.backend == "wav":
+        cards = ""
+    if facts.refused:
+        cure = "Run: sudo usermod -aG audio $USER, then log in again (the service is in that group by itself)."
+        return [Finding(area, "fault", f"This user may not use the sound cards.{cards}", cure)]
+    cure = facts.trouble.cure or "Is it plugged in? `aplay -l` and `arecord -l` list what the kernel sees."
+    return [Finding(area, "fault", sentence(facts.trouble.what) + cards, sentence(cure))]
+
+
+def judge_codec(facts: CodecFacts | NotLooked) -> list[Finding]:
+    """Judge the voice codec's library."""
+    if isinstance(facts, NotLooked):
+        return not_looked("codec", facts)
+    if facts.trouble is not None:
+        return [Finding("codec", "fault", sentence(facts.trouble.what), sentence(facts.trouble.cure))]
+    return [Finding("codec", "ok", "The Opus library is there.")]
+
+
+def judge_pins(facts: PinFacts | NotLooked) -> list[Finding]:
+    """Judge board file, GPIO chip and lines."""
+    area = "panel"
+    if isinstance(facts, NotLooked):
+        return not_looked(area, facts)
+    found = [Finding(area, "fault", problem, "Mend the board, or name another one in box.toml: callbox boards list")
+             for problem in facts.problems]  # fmt: skip
+    if facts.backend == "simulated":
+        well = f"Simulated, board {facts.board}: no pins are used, `callbox press` presses."
+        return found or [Finding(area, "ok", well)]
+    if not facts.work_folder_writable:
+        cure = "Let LG_WD name a folder that this user may write to; the service has one by itself."
+        what = f"lgpio needs a folder to write to, and may not write to {facts.work_folder}."
+        found.append(Finding(area, "fault", what, cure))
+    if facts.trouble is not None:
+        found.append(Finding(area, "fault", sentence(facts.trouble.what), facts.trouble.cure))
+    for line in facts.busy or ():
+        cure = "Stop that (an overlay in /boot/firmware/config.txt, or a program), or give the part another pin."
+        found.append(Finding(area, "fault", f"[{line.section}] GPIO{line.pin} is in use by {line.holder}.", cure))
+    if facts.activity_light and facts.trouble is None:
+        cure = "Let the box's user write there (a udev rule), or give [light.status] a pin and an LED of its own."
+        found.append(Finding(area, "warning", f"The Pi's own light cannot be used: {facts.activity_light}.", cure))
+    if found:
+        return found
+    lines = "its pins are held by the running box" if facts.busy is None else "all its pins are free"
+    return [Finding(area, "ok", f"The 40-pin header is there; board {facts.board}: {lines}.")]
+
+
+def judge_wifi(facts: WifiFacts | NotLooked) -> list[Finding]:
+    """Judge whether the Wi-Fi chip sleeps between packets."""
+    area = "wifi"
+    if isinstance(facts, NotLooked):
+        return not_looked(area, facts)
+    found: list[Finding] = []
+    for name, saves in facts.power_save:
+        if saves is None:
+            found += not_looked(
+                area, NotLooked(f"the program `iw` does not say how {name} is set", "sudo apt install iw")
+            )
+        elif saves:
+            what = f"{name} saves power: it sleeps between packets, so calls ring late and voices stutter."
+            cure = (
+                f"Now: sudo iw dev {name} set power_save off. For good: "
+                "sudo nmcli connection modify CONNECTION 802-11-wireless.powersave disable"
+            )
+            found.append(Finding(area, "warning", what, cure))
+        else:
+            found.append(Finding(area, "ok", f"{name} does not save power."))
+    return found or [Finding(area, "ok", "No Wi-Fi is in use.")]
+
+
+def judge_power(facts: PowerFacts | NotLooked) -> list[Finding]:
+    """Judge the Pi's supply and temperature."""
+    area = "power"
+    if isinstance(facts, NotLooked):
+        return not_looked(area, facts)
+    now, before = facts.throttled, facts.throttled >> SINCE_START
+    found: list[Finding] = []
+    if now & LOW_VOLTAGE:
+        found.append(Finding(area, "fault", "The supply is too weak: the voltage is low at this moment.", _SUPPLY))
+    elif before & LOW_VOLTAGE:
+        found.append(Finding(area, "warning", "The voltage has been too low since the Pi started.", _SUPPLY))
+    if (now | before) & SLOWED and not found:  # a low voltage slows the Pi down by itself
+        when = "is slowed down" if now & SLOWED else "has been slowed down since it started"
+        found.append(Finding(area, "warning", f"The Pi {when}: it is too hot.", "Give it air, or a heat sink."))
+    return found or [Finding(area, "ok", "The voltage was never low, and the Pi never too hot.")]

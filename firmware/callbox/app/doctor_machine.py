@@ -1,0 +1,245 @@
+"""What `callbox doctor` finds out about the machine: clock, sound, codec, pins, Wi-Fi, power, disk.
+
+Each function looks at one thing, below a root folder and through functions that a test replaces, and only looks:
+nothing here is set, and nothing that a running box holds is opened.
+"""
+
+import contextlib
+import os
+import queue
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from callbox.app.doctor_known import (
+    ClockFacts,
+    CodecFacts,
+    DiskFacts,
+    HeldLine,
+    NotLooked,
+    PinFacts,
+    PowerFacts,
+    SoundFacts,
+    Trouble,
+    WifiFacts,
+)
+from callbox.app.settings import PanelSettings, SoundSettings
+from callbox.base.errors import CallboxError
+from callbox.base.settings import BadSettings
+
+Answer = TypeVar("Answer")
+PROGRAM_S = 5.0
+SOUND_S = 10.0
+IN_USE = 1  # lgpio: the kernel has given the line to somebody
+_CARD = re.compile(r"^ *\d+ \[(\S+) *\]: (.*)$", re.MULTILINE)
+
+
+def run_program(command: Sequence[str]) -> str | None:
+    """Return what a program prints; None if it is not there or fails. Also looks where only root's PATH does."""
+    program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if program is None:
+        return None
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run([program, *command[1:]], capture_output=True, text=True, timeout=PROGRAM_S, check=False)
+        return done.stdout if done.returncode == 0 else None
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine to look at: where its files begin, its programs, its clock, and what this user may use."""
+
+    root: Path = Path("/")
+    run: Callable[[Sequence[str]], str | None] = run_program
+    wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    may: Callable[[Path, int], bool] = os.access
+
+
+def within(limit_s: float, work: Callable[[], Answer]) -> Answer:
+    """Do `work` on a thread that is left behind if it hangs. Raises TimeoutError, or what the work raises."""
+    answers: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put(work())
+        except BaseException as error:  # noqa: BLE001  # not swallowed: who waits raises it
+            answers.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        answer = answers.get(timeout=limit_s)
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+def read(path: Path) -> str | None:
+    """Return a small file's text, stripped; None if it cannot be read."""
+    try:
+        return path.read_text("utf-8", errors="replace").strip("\0\n ")
+    except OSError:
+        return None
+
+
+def look_at_disk(folder: Path, look: Callable[[Path], os.statvfs_result] = os.statvfs) -> DiskFacts | NotLooked:
+    """Look at the file system that holds `folder`, or will hold it."""
+    there = next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), Path("/"))
+    try:
+        found = look(there)
+    except OSError as error:
+        return NotLooked(f"{there}: {error.strerror}")
+    return DiskFacts(found.f_bavail * found.f_frsize, bool(found.f_flag & os.ST_RDONLY))
+
+
+def look_at_clock(machine: Machine, server_ahead_s: float | None) -> ClockFacts:
+    """Read the clock, and what systemd-timesyncd has noted about it."""
+    noted = machine.root / "run/systemd/timesync"
+    synchronised = (noted / "synchronized").exists() if noted.is_dir() else None
+    return ClockFacts(machine.wall_ms(), synchronised, server_ahead_s)
+
+
+def look_at_sound(
+    sound: SoundSettings, machine: Machine, open_sound: Callable[[SoundSettings], None] | None = None
+) -> SoundFacts:
+    """List the kernel's cards; then open microphone and speaker as the box would, and take 10 ms of sound."""
+    listed = read(machine.root / "proc/asound/cards") or ""
+    cards = tuple(f"{card_id} ({what})" for card_id, what in _CARD.findall(listed))
+    nodes = sorted((machine.root / "dev/snd").glob("pcm*"))
+    refused = bool(nodes) and not any(machine.may(node, os.R_OK | os.W_OK) for node in nodes)
+    trouble = None
+    try:
+        within(SOUND_S, lambda: (open_sound or _open_sound)(sound))
+    except CallboxError as error:
+        trouble = Trouble(error.what, error.cure)
+    except TimeoutError:
+        trouble = Trouble("the sound card does not answer", "Unplug it and plug it in again")
+    except ImportError as error:
+        trouble = Trouble(f"the PortAudio library cannot be loaded: {error}", "sudo apt install libportaudio2")
+    return SoundFacts(sound.backend, sound.input, sound.output, cards, refused, trouble)
+
+
+def _open_sound(sound: SoundSettings) -> None:
+    from callbox.audio.devices import DeviceLost, NoSuchDevice, open_backend
+
+    output = sound.output
+    if sound.backend == "wav":  # to open it would empty it
+        if output and not Path(output).resolve().parent.is_dir():
+            raise NoSuchDevice(output, "output", ())
+        output = ""
+    device = open_backend(sound.backend).open(sound.input, output)
+    try:
+        device.read()
+    except DeviceLost as error:
+        raise CallboxError(str(error), "Unplug it and plug it in again") from None
+    finally:
+        device.close()
+
+
+def look_at_codec(open_codec: Callable[[], object] | None = None) -> CodecFacts:
+    """Load the voice codec's library."""
+    from callbox.audio import codecs
+
+    try:
+        (open_codec or codecs.open_codec)()
+    except CallboxError as error:
+        return CodecFacts(Trouble(error.what, error.cure))
+    return CodecFacts()
+
+
+def _lgpio() -> Any:
+    import lgpio
+
+    return lgpio
+
+
+def look_at_pins(
+    panel: PanelSettings, running: bool, machine: Machine, load_lgpio: Callable[[], Any] = _lgpio
+) -> PinFacts:
+    """Read the board file; on real pins find the chip, and ask the kernel who holds each line."""
+    from callbox.panel.boards import find_board
+    from callbox.panel.pins import PinsUnavailable, gpio
+
+    try:
+        board = find_board(panel.board)
+    except BadSettings as error:
+        return PinFacts(panel.backend, panel.board, tuple(str(problem) for problem in error.problems))
+    except CallboxError as error:
+        return PinFacts(panel.backend, panel.board, (error.what,))
+    if panel.backend == "simulated":
+        return PinFacts(panel.backend, board.name)
+    folder = gpio.work_folder()
+    light = _activity_light(machine) if any(part.pin == "ACT" for part in board.lights.values()) else ""
+    if not machine.may(Path(folder), os.W_OK | os.X_OK):
+        return PinFacts(panel.backend, board.name, (), folder, False, activity_light=light)
+    os.environ["LG_WD"] = folder
+    trouble, busy = None, None
+    try:
+        lgpio = load_lgpio()
+        number = gpio.find_header_chip(lgpio, machine.root / "dev")
+        busy = None if running else _busy_lines(lgpio, number, _pins(board))
+    except PinsUnavailable as error:
+        trouble = Trouble(error.what, error.cure)
+    except (ImportError, OSError) as error:
+        trouble = Trouble(f"lgpio cannot be loaded: {error}", "Install it: pip install lgpio")
+    return PinFacts(panel.backend, board.name, (), folder, True, trouble, busy, "" if running else light)
+
+
+def _pins(board: Any) -> dict[str, int]:
+    families = {"button": board.buttons, "switch": board.switches, "light": board.lights}
+    parts = {f"{kind}.{name}": part.pin for kind, family in families.items() for name, part in family.items()}
+    return {section: pin for section, pin in parts.items() if isinstance(pin, int)}
+
+
+def _busy_lines(lgpio: Any, number: int, pins: dict[str, int]) -> tuple[HeldLine, ...]:
+    handle = lgpio.gpiochip_open(number)
+    try:
+        told = {section: lgpio.gpio_get_line_info(handle, pin) for section, pin in pins.items()}
+    finally:
+        lgpio.gpiochip_close(handle)
+    return tuple(
+        HeldLine(section, pins[section], f"`{user}`" if user else "a driver of the kernel")
+        for section, (_, _, flags, _, user) in told.items()
+        if flags & IN_USE
+    )
+
+
+def _activity_light(machine: Machine) -> str:
+    lights = machine.root / "sys/class/leds"
+    folder = next((lights / name for name in ("ACT", "led0") if (lights / name).is_dir()), None)
+    if folder is None:
+        return "this machine has none"
+    files = (folder / "trigger", folder / "brightness")
+    return "" if all(machine.may(file, os.W_OK) for file in files) else f"this user may not write to {folder}"
+
+
+def look_at_wifi(machine: Machine) -> WifiFacts:
+    """Find Wi-Fi interfaces that are up, and ask `iw` whether they save power."""
+    found: list[tuple[str, bool | None]] = []
+    for folder in sorted((machine.root / "sys/class/net").glob("*")):
+        wireless = (folder / "wireless").exists() or (folder / "phy80211").exists()
+        if wireless and read(folder / "operstate") == "up":
+            said = machine.run(["iw", "dev", folder.name, "get", "power_save"]) or ""
+            state = re.search(r"Power save: (on|off)", said)
+            found.append((folder.name, state[1] == "on" if state else None))
+    return WifiFacts(tuple(found))
+
+
+def look_at_power(machine: Machine) -> PowerFacts | NotLooked:
+    """Read the Pi's throttling bits: from `vcgencmd`, which not every user may run, or from the kernel's file."""
+    model = read(machine.root / "proc/device-tree/model") or ""
+    if "Raspberry Pi" not in model:
+        return NotLooked("this is no Raspberry Pi")
+    said = machine.run(["vcgencmd", "get_throttled"]) or ""
+    files = sorted((machine.root / "sys/devices/platform").glob("soc*/soc*firmware/get_throttled"))
+    for text in (said.strip().removeprefix("throttled="), *(read(file) or "" for file in files)):
+        with contextlib.suppress(ValueError):
+            return PowerFacts(int(text, 16))
+    return NotLooked("neither `vcgencmd get_throttled` nor the kernel tells")
