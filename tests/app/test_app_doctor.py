@@ -97,6 +97,9 @@ USB = ("Device (USB-Audio)",)
         ("disk", DiskFacts(1_000_000, False), "fault", "1 MB", "Free some"),
         ("disk", DiskFacts(9_000_000_000, True), "fault", "read-only", "worn out"),
         ("box", RUNNING, "ok", "idle", ""),
+        ("box", BoxFacts(False, service="inactive"), "ok", "No box runs", "systemctl start"),
+        ("box", BoxFacts(False, service="failed"), "fault", "the service has failed", "journalctl"),
+        ("box", BoxFacts(False, service="activating"), "fault", "ends again", "journalctl"),
         ("box", BoxFacts(True, trouble=Trouble("The box runs, but does not answer.")), "fault", "answer", "restart"),
         (
             "box",
@@ -226,6 +229,12 @@ def test_a_clock_with_nothing_to_compare_is_not_called_right() -> None:
     (clock,) = (one for one in judge(facts) if one.area == "clock")
     assert clock.level == "unknown"
     assert "2026-11-18" in clock.what
+
+
+def test_a_clock_after_the_end_of_the_certificate_is_not_called_right_either() -> None:
+    over = ServerFacts("a:1", Trouble("Not valid."), False, None, Certificate(0, NOW_S - DAY_S))
+    levels = {one.area: one.level for one in judge(changed(clock=ClockFacts(NOW_MS, None, None), server=over))}
+    assert (levels["clock"], levels["server"]) == ("unknown", "fault")
 
 
 def test_a_certificate_that_ends_soon_is_a_warning_beside_a_server_that_works() -> None:

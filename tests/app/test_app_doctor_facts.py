@@ -1,5 +1,6 @@
 """What the doctor finds out, on made-up machines: a folder with the files of /proc, /sys, /dev and /run in it."""
 
+import dataclasses
 import os
 import threading
 from collections.abc import Sequence
@@ -352,7 +353,7 @@ def test_a_folder_that_this_user_may_not_open(tmp_path: Path) -> None:
     home.store_file.touch()
     facts = look_at_folder(home, Machine(tmp_path, may=nobody_may))
     assert (facts.there, facts.readable, facts.holds_box) == (True, False, False)
-    assert isinstance(look_at_box(home, facts), NotLooked)
+    assert isinstance(look_at_box(home, facts, Machine(tmp_path)), NotLooked)
     settings, read = look_at_settings(home, facts)
     assert isinstance(settings, NotLooked)
     assert read is None
@@ -371,12 +372,46 @@ def test_settings_with_several_problems(tmp_path: Path) -> None:
     assert read is None
 
 
+def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.settings_file.mkdir()
+    mine = look_at_folder(home, Machine(tmp_path))
+    settings, _ = look_at_settings(home, mine)
+    assert isinstance(settings, SettingsFacts)
+    assert "cannot be read" in settings.problems[0]
+    settings, _ = look_at_settings(home, dataclasses.replace(mine, owner="callbox"))
+    assert isinstance(settings, NotLooked), "that is another user's matter, and no fault"
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(tmp_path)
+    home.store_file.touch()
+    (tmp_path / "lock").touch()
+
+    def refuse(home: Home) -> bool:
+        raise CallboxError("The folder cannot be used: Permission denied.")
+
+    monkeypatch.setattr(Home, "lock", refuse)
+    assert isinstance(look_at_box(home, look_at_folder(home, Machine(tmp_path)), Machine(tmp_path)), NotLooked)
+
+
+def test_the_service_that_should_run_this_box(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, says(systemctl="failed\n"))
+    for folder, state in ((tmp_path / "var/lib/callbox", "failed"), (tmp_path / "box", "")):
+        home = Home(folder)
+        home.prepare()
+        home.store_file.touch()
+        box = look_at_box(home, look_at_folder(home, machine), machine)
+        assert isinstance(box, BoxFacts)
+        assert (box.running, box.service) == (False, state)
+
+
 def test_a_folder_held_by_something_that_does_not_listen(tmp_path: Path) -> None:
     home, other = Home(tmp_path), Home(tmp_path)
     home.store_file.touch()
     assert other.lock()
     try:
-        box = look_at_box(home, look_at_folder(home, Machine(tmp_path)))
+        box = look_at_box(home, look_at_folder(home, Machine(tmp_path)), Machine(tmp_path))
     finally:
         other.unlock()
     assert isinstance(box, BoxFacts)
@@ -391,6 +426,7 @@ def test_a_store_of_another_user_is_not_opened(tmp_path: Path, monkeypatch: pyte
     names = iter(("root", "callbox"))
     monkeypatch.setattr(doctor_facts, "_user", lambda number: next(names))
     facts = gather(home, Machine(tmp_path, says()))
+    assert isinstance(facts.settings, SettingsFacts)
     assert isinstance(facts.store, NotLooked)
     assert "only its owner, callbox" in facts.store.why
     assert isinstance(facts.server, NotLooked)

@@ -10,6 +10,7 @@ from callbox.app.doctor import judge
 from callbox.app.doctor_facts import gather
 from callbox.app.doctor_machine import Machine
 from callbox.app.home import Home
+from callbox.testing.virtual_card import VirtualCard
 from real.processes import KITCHEN, QUIET_SOUND, Place, wait_for
 
 pytestmark = pytest.mark.real
@@ -98,6 +99,25 @@ def test_a_sound_card_that_is_not_there(place: Place) -> None:
     assert sound["level"] == "fault"
     assert "'Speakerbox'" in sound["what"]
     assert sound["cure"]
+
+
+def test_a_sound_card_that_gives_sound_and_one_that_the_running_box_misses(place: Place) -> None:
+    place.start_server()
+    with VirtualCard(["kitchen"]) as card:
+        place.environment.update({name: text for name, text in card.environment.items() if name != "PATH"})
+        right = '[panel]\nbackend = "simulated"\n[sound]\ninput = "kitchen"\noutput = "kitchen"\n'
+        place.settings(KITCHEN, right)
+        code, found = examine(place)
+        assert "open and give sound" in found["sound"][0]["what"]
+        assert code == 0, found
+        place.settings(KITCHEN, right.replace('input = "kitchen"', 'input = "attic"'))
+        place.start_box(KITCHEN)
+        wait_for(lambda: place.connected(KITCHEN) and place.status(KITCHEN)["fault"], "missing the card")
+        code, found = examine(place)
+    assert code == 1
+    assert "'attic'" in found["box"][0]["what"]
+    assert "kitchen" in found["box"][0]["cure"]
+    assert level(found, "sound") == "unknown"
 
 
 def test_settings_that_are_wrong_are_told_with_their_lines(place: Place) -> None:

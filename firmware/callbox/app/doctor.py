@@ -123,6 +123,10 @@ def judge_box(facts: BoxFacts | NotLooked) -> list[Finding]:
     if isinstance(facts, NotLooked):
         return not_looked(area, facts)
     if not facts.running:
+        if facts.service in ("failed", "activating"):
+            ends = "has failed" if facts.service == "failed" else "ends again after each start"
+            cure = "Its last words say why: journalctl -u callbox -n 30"
+            return [Finding(area, "fault", f"No box runs in this folder: the service {ends}.", cure)]
         cure = "Start it: sudo systemctl start callbox; or by hand: callbox run"
         return [Finding(area, "ok", "No box runs in this folder at present, so all was looked at from here.", cure)]
     if facts.trouble is not None:
@@ -193,7 +197,7 @@ def judge_clock(facts: ClockFacts, certificate: Certificate | None) -> list[Find
         return [Finding(area, "ok", f"{shown}, {apart}.")]
     if facts.synchronised:
         return [Finding(area, "ok", f"{shown}, set from the network.")]
-    if certificate is not None:
+    if certificate is not None and wall_s <= certificate.ends_s:
         return [Finding(area, "ok", f"{shown}, within the time of the server's certificate.")]
     return not_looked(area, NotLooked(f"it says {shown}, and nothing here knows whether that is right"))
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 Looked = TypeVar("Looked")
 ANSWER_S = 5.0
 PRIVATE = ("key", "box.sqlite", "box.sqlite-wal", "box.sqlite-shm", "box.toml", "control.sock")
+SERVICE_FOLDER = "var/lib/callbox"
 CREDENTIAL = "callbox-key"
 CREDENTIAL_STORES = ("etc/credstore.encrypted", "run/credstore.encrypted", "usr/lib/credstore.encrypted")
 _NEED = re.compile(r"^([\w.-]+)\s*>=\s*([\w.]+)$")  # those with a marker are not needed everywhere
@@ -55,7 +56,7 @@ def gather(home: Home, machine: Machine | None = None) -> Facts:
     machine = machine or Machine()
     folder = look_at_folder(home, machine)
     settings, read = look_at_settings(home, folder)
-    box = look_at_box(home, folder)
+    box = look_at_box(home, folder, machine)
     try:
         running = isinstance(box, BoxFacts) and box.running
         store, saved = _store(home, folder, box, machine)
@@ -109,8 +110,8 @@ def look_at_python(distribution: str = "callbox") -> PythonFacts | NotLooked:
 def look_at_folder(home: Home, machine: Machine) -> FolderFacts:
     """Look at the box's folder: whose it is, and who may look into it."""
     folder, user = home.folder, _user(os.geteuid())
-    service = machine.root / "var/lib/callbox"
-    elsewhere = "/var/lib/callbox" if service.is_dir() and folder.absolute() != service else ""
+    service = machine.root / SERVICE_FOLDER
+    elsewhere = f"/{SERVICE_FOLDER}" if service.is_dir() and folder.absolute() != service else ""
     try:
         found = folder.stat()
     except PermissionError:
@@ -146,18 +147,20 @@ def look_at_settings(home: Home, folder: FolderFacts) -> tuple[SettingsFacts | N
     except BadSettings as error:
         return SettingsFacts(file, there, tuple(str(problem) for problem in error.problems)), None
     except CallboxError as error:
+        if folder.owner != folder.user:
+            return NotLooked(f"only its owner, {folder.owner}, may read it"), None
         return SettingsFacts(file, there, (error.what,)), None
 
 
-def look_at_box(home: Home, folder: FolderFacts) -> BoxFacts | NotLooked:
+def look_at_box(home: Home, folder: FolderFacts, machine: Machine) -> BoxFacts | NotLooked:
     """Take the folder's lock, if no box has it; else ask the box that runs there."""
     if not folder.holds_box:
         return NotLooked("there is no box" if folder.readable or not folder.there else "the folder cannot be opened")
     try:
         if not (home.folder / "lock").exists() or home.lock():
-            return BoxFacts(running=False)
-    except CallboxError as error:
-        return NotLooked(error.what.rstrip("."))
+            return BoxFacts(running=False, service=_service(home, machine))
+    except CallboxError:
+        return NotLooked("this user may not write to the folder, so nothing says whether a box runs there")
     try:
         status = within(ANSWER_S, lambda: client.ask_once(home, "status", patience_s=1.0))
     except client.NotRunning:
@@ -173,6 +176,14 @@ def look_at_box(home: Home, folder: FolderFacts) -> BoxFacts | NotLooked:
         server=str(status["server"]),
         fault=str(status["fault"] or ""),
     )
+
+
+def _service(home: Home, machine: Machine) -> str:
+    """Return how systemd sees the service (active, inactive, failed, activating ...), if this folder is its own."""
+    if home.folder.absolute() != machine.root / SERVICE_FOLDER:
+        return ""
+    said = machine.run(["systemctl", "show", "--property=ActiveState", "--value", "callbox.service"])
+    return (said or "").strip()
 
 
 def look_at_store(home: Home, machine: Machine) -> "tuple[StoreFacts | NotLooked, Saved | None]":

@@ -28,9 +28,7 @@ def judge_sound(facts: SoundFacts | Held | NotLooked) -> list[Finding]:
         if facts.backend == "wav":
             return [Finding(area, "ok", f"WAV files instead of a card: {both}.")]
         return [Finding(area, "ok", f"{sentence(both)[:-1]} open and give sound.")]
-    cards = f" The kernel lists: {', '.join(facts.cards)}." if facts.cards else " The kernel lists no sound card."
-    if facts.backend == "wav":
-        cards = ""
+    cards = f" The kernel lists: {', '.join(facts.cards)}." if facts.cards and facts.backend != "wav" else ""
     if facts.refused:
         cure = "Run: sudo usermod -aG audio $USER, then log in again (the service is in that group by itself)."
         return [Finding(area, "fault", f"This user may not use the sound cards.{cards}", cure)]

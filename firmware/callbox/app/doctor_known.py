@@ -77,7 +77,10 @@ class SettingsFacts:
 
 @dataclass(frozen=True, slots=True)
 class BoxFacts:
-    """Whether a box runs in the folder, and what it says of itself. `trouble`: it runs, but could not be asked."""
+    """Whether a box runs in the folder, and what it says of itself. `trouble`: it runs, but could not be asked.
+
+    `service`: what systemd says of the service that should run this box; empty for any other folder.
+    """
 
     running: bool
     state: str = ""
@@ -85,6 +88,7 @@ class BoxFacts:
     server: str = ""
     fault: str = ""
     trouble: Trouble | None = None
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ def add(adder: Adder) -> None:
         _doctor,
         "callbox doctor --home ~/kitchen",
     )
+    doctor.description = f"{doctor.description} Ends with 0 if all is well, with 1 at any fault or warning."
     add_json(doctor)
 
 
