@@ -84,7 +84,8 @@ class Identity:
             return cls(msgspec.msgpack.decode(exported, type=_Saved))
         except (ValueError, Untrusted, RecursionError):  # vodozemac's and msgspec's errors are ValueErrors
             raise CallboxError(
-                "The identity of this box is damaged.", "Restore it from a backup: callbox restore FILE"
+                "The identity of this box is damaged.",
+                "Put a copy of the box's folder back if you have one; else join anew with a new invite.",
             ) from None
 
     def export(self) -> bytes:

@@ -116,7 +116,8 @@ class Sessions:
                 self._slots[key] = _Slot.restore(data)
             except (ValueError, RecursionError):
                 raise CallboxError(
-                    f"The stored session {key} is damaged.", "Restore a backup, or join again: callbox restore FILE"
+                    f"The stored session {key} is damaged.",
+                    "Put a copy of the box's folder back if you have one; else join anew with a new invite.",
                 ) from None
 
     def has(self, device: str, cls: SessionClass) -> bool:
