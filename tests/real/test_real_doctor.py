@@ -1,6 +1,8 @@
 """`callbox doctor` on real boxes: well, and with each thing broken that can be broken here."""
 
 import json
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,18 @@ def test_a_box_that_the_server_has_lost(place: Place) -> None:
     assert "join" in server["cure"]
 
 
+def test_a_running_box_that_the_server_does_not_take(place: Place) -> None:
+    for file in Path(place.home("server")).glob("*.sqlite*"):
+        file.unlink()
+    place.start_server()
+    place.start_box(KITCHEN)
+    wait_for(lambda: place.state(KITCHEN) == "idle" and "know" in place.status(KITCHEN)["link"], "being refused")
+    code, found = examine(place)
+    assert (code, level(found, "server")) == (1, "fault")
+    assert "can be reached, but" in found["server"][0]["what"]
+    assert "does not know this box" in found["server"][0]["what"]
+
+
 def test_a_sound_card_that_is_not_there(place: Place) -> None:
     place.settings(KITCHEN, QUIET_SOUND.replace('"wav"', '"portaudio"').replace('input = ""', 'input = "Speakerbox"'))
     code, found = examine(place)
@@ -171,6 +185,14 @@ def test_a_clock_in_1970(place: Place) -> None:
     assert "1970-01-02" in found["clock"].what
     assert "timedatectl" in found["clock"].cure
     assert found["server"].level == "ok", "a wrong clock keeps nobody from the server"
+
+
+def test_a_clock_an_hour_behind_the_servers(place: Place) -> None:
+    place.start_server()
+    facts = gather(Home(Path(place.home(KITCHEN))), Machine(wall_ms=lambda: time.time_ns() // 1_000_000 - 3_600_000))
+    found = {finding.area: finding for finding in judge(facts)}
+    assert (found["clock"].level, found["server"].level) == ("warning", "ok")
+    assert re.search(r"3(600|599|601) s behind the server's", found["clock"].what)
 
 
 def test_a_clock_before_the_servers_certificate(place: Place) -> None:
