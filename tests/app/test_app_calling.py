@@ -18,6 +18,7 @@ def test_a_repeated_ack_never_starts_the_frame_counter_anew(world: World) -> Non
     assert kitchen.box.calling.media.current.proven.sealer is sealer
     assert sealer.counter > counter
     assert workshop.hears(kitchen)
+    assert not any("proves nothing" in line for line in workshop.logged)
 
 
 def test_call_says_why_nobody_was_reached(world: World) -> None:

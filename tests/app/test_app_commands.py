@@ -1,6 +1,8 @@
 """The command line's words: what is understood, what is refused, and how facts look to a person."""
 
 import argparse
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,13 @@ def test_a_fault_is_a_sentence_and_its_cure(tmp_path: Path, capsys: pytest.Captu
     assert "breadboard" in said
 
 
+def test_a_terminal_without_the_letters_gets_question_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(["boards", "show", "breadboard"]) == 0
+    assert b"330 ?" in terminal.buffer.getvalue()  # 330 ohms
+
+
 def test_a_card_allows_with_its_fingerprint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = Asked(monkeypatch, contact="workshop", dial=1, verified=True)
     folder = str(tmp_path / "none")
@@ -121,6 +130,7 @@ def test_status_tells_the_call_the_lights_and_the_voice() -> None:
 
 def test_a_fault_is_told() -> None:
     assert "The disk is full." in status_text(STATUS | {"fault": "The disk is full."})
+    assert "fault      No card.\n           Plug one in." in status_text(STATUS | {"fault": "No card.\nPlug one in."})
 
 
 def test_a_light_counts_as_on_from_half_brightness() -> None:

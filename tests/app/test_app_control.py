@@ -38,6 +38,8 @@ def test_an_unknown_ask_is_a_sentence(friends: list[SimulatedBox]) -> None:
         ("block", {}),
         ("message", {"contact": "workshop"}),
         ("messages", {"contact": "workshop", "last": "all", "read": False}),
+        ("messages", {"contact": {}, "last": 5, "read": False}),
+        ("messages", {"contact": None, "last": 0, "read": False}),
         ("sent", {"id": "tea"}),
         ("quiet hours", {"span": "always"}),
     ],
@@ -52,6 +54,14 @@ def test_an_ask_that_makes_no_sense_is_refused_and_the_box_lives(
 @pytest.mark.parametrize("what", ["hangup", "answer", "decline"])
 def test_without_a_call_there_is_nothing_to_end_or_answer(friends: list[SimulatedBox], what: str) -> None:
     assert friends[0].ask(what)["error"] == "There is no call."
+
+
+@pytest.mark.parametrize("what", ["answer", "decline"])
+def test_what_does_not_ring_is_not_answered(world: World, friends: list[SimulatedBox], what: str) -> None:
+    kitchen, workshop = friends
+    world.call(kitchen, workshop)
+    assert workshop.ask(what)["error"] == kitchen.ask(what)["error"] == "No call rings."
+    assert (kitchen.state, workshop.state) == ("talking", "talking")
 
 
 def test_synced_waits_for_the_server_and_no_longer_than_its_patience(world: World, friends: list[SimulatedBox]) -> None:

@@ -106,9 +106,11 @@ def test_a_clock_that_nobody_set_knows_no_quiet_hours(desk: Desk, people: People
     assert (people.minute_of_day, people.quiet_now()) == (10 * 60, True)  # 08:00 UTC
 
 
-def test_only_a_confirmed_contact_can_be_called(people: People, contacts: Contacts) -> None:
+def test_only_a_confirmed_contact_can_be_called(desk: Desk, people: People, contacts: Contacts) -> None:
     with pytest.raises(WrongUse, match="not among your contacts"):
         people.known("a")
+    with pytest.raises(WrongUse, match="own name"):
+        people.known(desk.core.identity.account)
     people.allow({"contact": "a", "row": "ring"})
     assert people.known("a") == "a"
     for key in (peer("one").account_public, peer("other").account_public):

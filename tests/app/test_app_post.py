@@ -22,6 +22,7 @@ def texts(box: SimulatedBox, contact: str) -> list[str]:
     ("contact", "text", "complaint"),
     [
         ("stranger", "tea?", "not among your contacts"),
+        ("kitchen", "tea?", "own name"),
         ("workshop", " \n", "nothing to send"),
         ("workshop", "é" * (MAX_TEXT_BYTES // 2 + 1), "too long"),
     ],

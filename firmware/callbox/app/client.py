@@ -28,10 +28,10 @@ def ask(home: Home, what: str, patience_s: float = PATIENCE_S, **words: Any) -> 
     """Yield the replies to one ask, the last one included. Waits up to `patience_s` for the box to be there."""
     connection = _connect(home, patience_s)
     with connection, connection.makefile("rwb") as stream:
-        stream.write(json.dumps({"ask": what, **words}).encode() + b"\n")
-        stream.flush()
         connection.settimeout(None if what == "watch" else LONGEST_ASK_S)
         try:
+            stream.write(json.dumps({"ask": what, **words}).encode() + b"\n")
+            stream.flush()
             for line in stream:
                 reply: dict[str, Any] = json.loads(line)
                 done = reply.pop("done", True)
@@ -40,6 +40,8 @@ def ask(home: Home, what: str, patience_s: float = PATIENCE_S, **words: Any) -> 
                     return
         except TimeoutError:
             raise CallboxError("The box did not answer in time.", "`callbox status` says what it is doing.") from None
+        except ConnectionError:
+            pass  # it was killed meanwhile, which reads like an early end
     raise CallboxError("The box stopped before it answered.", "Its log says why.")
 
 

@@ -96,8 +96,8 @@ class Control:
             "press": self._press,
             "call": self._call,
             "hangup": lambda ask, words: self._intent(means.HangUp(), needs_call=True),
-            "answer": lambda ask, words: self._intent(means.Answer(), needs_call=True),
-            "decline": lambda ask, words: self._intent(means.Decline(bool(words.get("with_text"))), needs_call=True),
+            "answer": lambda ask, words: self._reply(means.Answer()),
+            "decline": lambda ask, words: self._reply(means.Decline(bool(words.get("with_text")))),
             "mute": lambda ask, words: self._intent(means.SetMute(bool(words["on"]))),
             "calls": lambda ask, words: self._intent(means.SetCalls(bool(words["on"]))),
             "quiet": lambda ask, words: self._intent(means.SetDoNotDisturb(bool(words["on"]))),
@@ -110,7 +110,7 @@ class Control:
             "number": lambda ask, words: people.safety_number(str(words["contact"])),
             "verify": lambda ask, words: people.verify(str(words["contact"]), words.get("number")),
             "card": lambda ask, words: {"ok": True, "card": card()},
-            "messages": lambda ask, words: post.messages(words["contact"], int(words["last"]), bool(words["read"])),
+            "messages": self._messages,
             "why": lambda ask, words: post.why(),
             "synced": self._synced,
             "sent": self._sent,
@@ -212,6 +212,20 @@ class Control:
             return failure("There is no call.")
         self._front.do(intent)
         return {"ok": True, "state": self._calling.machine.state}
+
+    def _reply(self, intent: Intent) -> Facts:
+        """Take up or turn down a call that rings; later, an answer would only look as if it did something."""
+        if self._calling.machine.state not in ("idle", "ringing"):
+            return failure("No call rings.")
+        return self._intent(intent, needs_call=True)
+
+    def _messages(self, ask: int, words: Facts) -> Facts:
+        contact, last = words["contact"], int(words["last"])
+        if not isinstance(contact, str | None):
+            raise TypeError("a contact is a name")
+        if last < 1:
+            return failure("There are no fewer lines than one to show.", "Write --last 20, or leave it away.")
+        return self._post.messages(contact, last, bool(words["read"]))
 
     def _block(self, contact: str) -> Facts:
         """Block, and end the call with that person; one that only rings is taken back by the server."""

@@ -15,7 +15,7 @@ from typing import Any
 from callbox.app.events import Asked, AskerLeft
 
 logger = logging.getLogger("callbox")
-MAX_LINE_BYTES = 256 * 1024
+MAX_LINE_BYTES = 1024 * 1024  # more than the longest argument of a program, escaped: so too long a text is told as such
 SWALLOWED_BYTES = 4096
 LEAVE_WITHIN_S = 1.0
 

@@ -70,7 +70,7 @@ class Core:
 
     def warn(self, text: str) -> None:
         """Tell the operator what should not be."""
-        self.emit(Log("warning", text))
+        self.emit(Log("warning", text.replace("\n", "; ")))  # a line of the log stands by itself
 
     def complain(self, text: str) -> None:
         """Tell the operator of something that others can bring about as often as they like: a few times a minute.

@@ -201,6 +201,8 @@ class Handshakes:
         incoming = self._incoming.get((record.device, body.call_id))
         if incoming is None:
             raise HandshakeRefused("this device offered no such call")
+        if incoming.proven is not None:
+            return  # said again, because the caller's link was lost meanwhile
         incoming.handshake.acked(body)
         incoming.proven = _prove(body.call_id, incoming.record, incoming.handshake.keys, outgoing=False)
 

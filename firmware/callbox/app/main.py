@@ -4,6 +4,7 @@ callbox run        wait for one thing to happen, decide once, do what was decide
 callbox ...        see app.commands: what the buttons do, and what they cannot
 """
 
+import io
 import sys
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 failed, 2 wrong use."""
     from callbox.app.commands import perform  # import time counts on a Pi
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter gets a question mark for it
     try:
         return perform(sys.argv[1:] if arguments is None else arguments)
     except CallboxError as error:

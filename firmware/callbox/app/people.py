@@ -50,10 +50,16 @@ class People:
         """Return the contact's name as it is kept. Raises WrongUse for somebody who is not a contact."""
         contact = self._contacts.get(name)
         if contact is None:
-            raise WrongUse(f"{name} is not among your contacts.", f"Add them first: callbox allow {name} --ring")
+            raise self.no_contact(name, " --ring")
         if contact.changed_key is not None:
             raise WrongUse(f"{name} has a new box that is not confirmed; calls to it wait for that.")
         return contact.name
+
+    def no_contact(self, name: str, how: str = "") -> WrongUse:
+        """Return the error for a name that is nobody's here: the box itself, or somebody to allow first."""
+        if name == self._core.identity.account:
+            return WrongUse("This is the box's own name.")
+        return WrongUse(f"{name} is not among your contacts.", f"Add them first: callbox allow {name}{how}")
 
     def is_taken_in(self, name: str) -> bool:
         """Say whether this is somebody whom the person has let in: no stranger, no mere request, nobody blocked."""
@@ -154,7 +160,7 @@ class People:
         """Return the number that both people compare, and whether they have."""
         contact = self._contacts.get(name)
         if contact is None:
-            raise WrongUse(f"{name} is not among your contacts.")
+            raise self.no_contact(name)
         if contact.current_key is None:
             raise WrongUse(f"No key of {name} is known yet.", "It comes with the first message or call.")
         number = safety_number(self._core.identity.account_public, contact.current_key)

@@ -79,7 +79,7 @@ class Post:
         """Queue a text for every device of a contact. Raises WrongUse for what cannot be a text."""
         known = self._people.get(contact)
         if known is None or known.permission == "blocked":
-            raise WrongUse(f"{contact} is not among your contacts.", f"Add them first: callbox allow {contact}")
+            raise self._people.no_contact(contact)
         if not text.strip():
             raise WrongUse("There is nothing to send.")
         if len(text.encode()) > MAX_TEXT_BYTES:

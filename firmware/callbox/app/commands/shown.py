@@ -39,7 +39,8 @@ def status_text(status: Facts) -> str:
     if status.get("media"):
         rows.append(("voice", voice_line(status["media"])))
     if status.get("fault"):
-        rows.append(("fault", str(status["fault"])))
+        what, *cures = str(status["fault"]).splitlines()
+        rows += [("fault", what), *(("", cure) for cure in cures)]
     return "\n".join(f"{name:<11}{text}" for name, text in rows)
 
 
