@@ -87,11 +87,14 @@ def test_a_fault_is_a_sentence_and_its_cure(tmp_path: Path, capsys: pytest.Captu
     assert "breadboard" in said
 
 
-def test_a_terminal_without_the_letters_gets_question_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_without_the_letters_still_tells_lit_from_dark(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", terminal)
     assert main(["boards", "show", "breadboard"]) == 0
-    assert b"330 ?" in terminal.buffer.getvalue()  # 330 ohms
+    print(lights_line({"live": 1.0, "mute": 0.0}), "бабушка", flush=True)
+    said = terminal.buffer.getvalue()
+    assert b"330 ohm" in said
+    assert b"live *  mute - ???????" in said
 
 
 def test_a_card_allows_with_its_fingerprint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

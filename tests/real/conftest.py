@@ -1,6 +1,7 @@
 """What tests of faults start from: a server and two boxes that know each other, copied for each test."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
         made.enrol(KITCHEN, WORKSHOP)
         made.running["server"].end()
     return made
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """Where a script runs the tests in the background, they inherit that Ctrl-C is ignored; who is tested must not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

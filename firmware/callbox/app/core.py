@@ -70,7 +70,8 @@ class Core:
 
     def warn(self, text: str) -> None:
         """Tell the operator what should not be."""
-        self.emit(Log("warning", text.replace("\n", "; ")))  # a line of the log stands by itself
+        # What is wrong and its cure come on two lines; a line of the log must stand by itself.
+        self.emit(Log("warning", ". ".join(line.rstrip(".") for line in text.splitlines())))
 
     def complain(self, text: str) -> None:
         """Tell the operator of something that others can bring about as often as they like: a few times a minute.

@@ -26,16 +26,16 @@ async def run(box: "Box", world: "World") -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 failed, 2 wrong use."""
     from callbox.app.commands import perform  # import time counts on a Pi
+    from callbox.app.commands.plain import PLAIN
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a letter gets a question mark for it
+            stream.reconfigure(errors=PLAIN)
     try:
         return perform(sys.argv[1:] if arguments is None else arguments)
     except CallboxError as error:
-        print(f"callbox: {error.what}", file=sys.stderr)
-        if error.cure:
-            print(f"         {error.cure}", file=sys.stderr)
+        said = f"{error.what}\n{error.cure}".strip()
+        print("callbox: " + said.replace("\n", "\n         "), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
