@@ -106,3 +106,9 @@ def test_a_key_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "key").mkdir()
     with pytest.raises(CallboxError, match="cannot be read"):
         open_vault("file", home=tmp_path, credentials=tmp_path / "none").key()
+
+
+def test_no_new_key_is_made_where_something_was_sealed_under_one(tmp_path: Path) -> None:
+    with pytest.raises(CallboxError, match="is not there"):
+        open_vault("file", home=tmp_path, may_make=False).key()
+    assert not list(tmp_path.iterdir())

@@ -27,7 +27,7 @@ from callbox.panel.pins import open_pins
 
 def open_store(home: Home) -> Store:
     """Open the sealed store of a box's folder; the key comes from the vault."""
-    vault = open_vault("file", home=home.folder)
+    vault = open_vault("file", home=home.folder, may_make=not home.store_file.exists())
     return SqliteStore(home.store_file, FieldCipher(vault.key()))
 
 

@@ -14,16 +14,21 @@ from callbox.base.errors import CallboxError
 from callbox.crypto.vaults import KEY_BYTES
 
 _CREDENTIAL = "callbox-key"
+_ELSEWHERE = (
+    "If the service keeps it as a systemd credential, ask the running box (start it first: systemctl start callbox). "
+    "If it was lost, put it back from a backup: without it nothing that is stored can be opened."
+)
 _LOST = "Put the right key back from a backup. Without it nothing that is stored can be opened."
 
 
 class FileVault:
     """Reads the key once, makes it where there is none yet."""
 
-    def __init__(self, home: Path, credentials: Path | None, chance: Chance) -> None:
+    def __init__(self, home: Path, credentials: Path | None, chance: Chance, may_make: bool) -> None:
         self._file = home / "key"
         self._credential = credentials / _CREDENTIAL if credentials else None
         self._chance = chance
+        self._may_make = may_make
         self._key: bytes | None = None
 
     def key(self) -> bytes:
@@ -48,6 +53,8 @@ class FileVault:
                     )
                 return _checked(self._file, file.read())
         except FileNotFoundError:
+            if not self._may_make:
+                raise CallboxError(f"The key of this box is not there: {self._file}.", _ELSEWHERE) from None
             return self._made()
 
     def _made(self) -> bytes:
@@ -74,10 +81,15 @@ class FileVault:
         return key
 
 
-def make(home: Path | str, credentials: Path | str | None = None, chance: Chance | None = None) -> FileVault:
-    """Return the vault of the box in `home`; `credentials` is systemd's folder, by default from the environment."""
+def make(
+    home: Path | str, credentials: Path | str | None = None, chance: Chance | None = None, may_make: bool = True
+) -> FileVault:
+    """Return the vault of the box in `home`; `credentials` is systemd's folder, by default from the environment.
+
+    `may_make`: make a key where there is none; False where something was sealed under one already.
+    """
     folder = credentials if credentials is not None else os.environ.get("CREDENTIALS_DIRECTORY")
-    return FileVault(Path(home), Path(folder) if folder else None, chance or SystemChance())
+    return FileVault(Path(home), Path(folder) if folder else None, chance or SystemChance(), may_make)
 
 
 def _checked(path: Path, key: bytes) -> bytes:
