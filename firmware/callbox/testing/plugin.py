@@ -1,4 +1,4 @@
-"""The pytest plugin of `pip install callbox[testing]`: the fixture `world`, and a timeline under a failing scenario.
+"""The pytest plugin of `pip install .[testing]`: the fixture `world`, and a timeline under a failing scenario.
 
 def test_a_call(world):
     kitchen, workshop = world.friends("kitchen", "workshop")

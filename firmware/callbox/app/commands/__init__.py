@@ -40,6 +40,6 @@ def _server(arguments: list[str]) -> int:
     try:
         from callbox.server.commands import main
     except ModuleNotFoundError as error:
-        cure = "Install it: pip install 'callbox[server]'"
+        cure = "Install it, in a clone of Callbox: pip install '.[server]'"
         raise CallboxError(f"The server needs the package {error.name}.", cure) from None
     return main(arguments)

@@ -18,6 +18,6 @@ def _demo(options: Options) -> int:
     try:
         from callbox.app.demo import demo
     except ModuleNotFoundError as error:
-        cure = "Install it: pip install 'callbox[testing]', or use `make demo`."
+        cure = "In a clone of Callbox: `make demo`, or pip install '.[testing]'."
         raise CallboxError(f"The demo needs the package {error.name}.", cure) from None
     return demo(options)
