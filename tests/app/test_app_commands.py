@@ -128,6 +128,7 @@ def test_status_tells_the_call_the_lights_and_the_voice() -> None:
     assert "live ○  mute ●" in text
     assert "48 kbit/s" in text
     assert "fault" not in text
+    assert "48 kbit/s" not in status_text(STATUS | {"state": "reconnecting"})
     assert status_line(STATUS).startswith("kitchen: talking workshop  [live ○  mute ●]")
 
 

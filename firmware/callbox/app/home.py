@@ -66,7 +66,8 @@ class Home:
                 raise CallboxError(f"There is no settings file {file}.") from None
             return BoxSettings()
         except (OSError, UnicodeDecodeError) as error:
-            raise CallboxError(f"The settings file {path} cannot be read: {error}.") from None
+            why, cure = getattr(error, "strerror", None) or error, "Is it a text file of yours, in UTF-8?"
+            raise CallboxError(f"The settings file {path} cannot be read: {why}.", cure) from None
         return load_settings(text, str(path), BoxSettings)
 
     def lock(self) -> bool:

@@ -36,7 +36,7 @@ def status_text(status: Facts) -> str:
         ("unread", str(status["unread"])),
         ("lights", lights_line(status["lights"])),
     ]
-    if status.get("media"):
+    if status.get("media") and status["state"] == "talking":  # while reconnecting, the buffer counts the silence
         rows.append(("voice", voice_line(status["media"])))
     if status.get("fault"):
         what, *cures = str(status["fault"]).splitlines()

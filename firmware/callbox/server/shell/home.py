@@ -57,7 +57,8 @@ class Home:
         except FileNotFoundError:
             return ServerSettings()
         except (OSError, UnicodeDecodeError) as error:
-            raise CallboxError(f"The settings file {self.settings_file} cannot be read: {error}.") from None
+            why, cure = getattr(error, "strerror", None) or error, "Is it a text file of yours, and --home its folder?"
+            raise CallboxError(f"The settings file {self.settings_file} cannot be read: {why}.", cure) from None
         return load_settings(text, str(self.settings_file), ServerSettings)
 
     def authority(self) -> Issued:
