@@ -20,6 +20,7 @@ from callbox.wire.codec import decode_client_message, decode_server_message, enc
 from callbox.wire.errors import MalformedMessage
 from callbox.wire.records import DEVICE_ID_BYTES, SignedKey
 from callbox.wire.signals import Class, ClientMessage, Deliver, DevicePrekey, Envelope, Login, ServerMessage
+from scenarios.acts import all_idle, talk
 
 Lie = Callable[[str, ServerMessage], Iterable[ServerMessage]]
 Hear = Callable[[str, ClientMessage], None]
@@ -119,3 +120,26 @@ class Puppet:
 def prekey_of(box: SimulatedBox) -> SignedKey:
     """Return a fresh prekey of a box, as the server has many in its store."""
     return box.box.core.identity.new_prekeys(1, fallback=False)[0]
+
+
+def write(world: World, box: SimulatedBox, contact: str, text: str) -> str:
+    sent = str(box.ask("message", contact=contact, text=text)["id"])
+    world.run(1.0)
+    return sent
+
+
+def met(world: World) -> tuple[SimulatedBox, SimulatedBox, LyingServer]:
+    """Return two boxes that have talked and written, with a server that has been listening since."""
+    liar = LyingServer(world)
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    write(world, kitchen, "workshop", "hello")
+    write(world, workshop, "kitchen", "hello")
+    talk(world, kitchen, workshop)
+    kitchen.press("talk")
+    all_idle(world, kitchen, workshop)
+    return kitchen, workshop, liar
+
+
+def texts(box: SimulatedBox, contact: str) -> list[tuple[str, str]]:
+    """Return a conversation: what was said, and what speaks against it."""
+    return [(item["text"], item["problem"]) for item in box.thread(contact) if item["kind"] == "text"]
