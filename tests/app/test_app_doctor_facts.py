@@ -446,6 +446,22 @@ def test_a_key_that_only_the_service_is_given(tmp_path: Path) -> None:
     assert saved is None
 
 
+@pytest.mark.parametrize(("folder", "unsure"), [("box", False), ("var/lib/callbox", True)])
+def test_a_hidden_folder_of_credentials_is_the_services_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, unsure: bool
+) -> None:
+    def hidden(path: Path) -> bool:
+        if path.name == doctor_facts.CREDENTIAL:
+            raise PermissionError
+        return False
+
+    home = Home(tmp_path / folder)
+    home.prepare()
+    monkeypatch.setattr(Path, "exists", hidden)
+    looked, _ = doctor_facts.look_at_store(home, Machine(tmp_path))
+    assert isinstance(looked, NotLooked) is unsure
+
+
 def test_the_lock_is_given_back(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.store_file.touch()

@@ -180,7 +180,7 @@ def look_at_box(home: Home, folder: FolderFacts, machine: Machine) -> BoxFacts |
 
 def _service(home: Home, machine: Machine) -> str:
     """Return how systemd sees the service (active, inactive, failed, activating ...), if this folder is its own."""
-    if home.folder.absolute() != machine.root / SERVICE_FOLDER:
+    if not _is_the_services(home, machine):
         return ""
     said = machine.run(["systemctl", "show", "--property=ActiveState", "--value", "callbox.service"])
     return (said or "").strip()
@@ -193,7 +193,7 @@ def look_at_store(home: Home, machine: Machine) -> "tuple[StoreFacts | NotLooked
 
     given = os.environ.get("CREDENTIALS_DIRECTORY")
     if not (given and (Path(given) / CREDENTIAL).exists()) and not (home.folder / "key").exists():
-        if any(_may_be_there(machine.root / place / CREDENTIAL) for place in CREDENTIAL_STORES):
+        if any(_may_be_there(machine.root / place / CREDENTIAL, home, machine) for place in CREDENTIAL_STORES):
             return NotLooked("its key is a credential of systemd, which only the service is given"), None
         what = f"The key {home.folder / 'key'} is missing: nothing that the box has stored can be opened."
         cure = "Put the key back from a backup; without one, move the folder away and join again with a new invite."
@@ -207,11 +207,16 @@ def look_at_store(home: Home, machine: Machine) -> "tuple[StoreFacts | NotLooked
         return StoreFacts(trouble=Trouble(error.what, error.cure)), None
 
 
-def _may_be_there(path: Path) -> bool:
+def _may_be_there(credential: Path, home: Home, machine: Machine) -> bool:
+    """Say whether systemd may hold the key. Debian 13 hides its folder from all but root, if there is one or not."""
     try:
-        return path.exists()
+        return credential.exists()
     except PermissionError:
-        return True
+        return _is_the_services(home, machine)
+
+
+def _is_the_services(home: Home, machine: Machine) -> bool:
+    return home.folder.absolute() == machine.root / SERVICE_FOLDER
 
 
 def _store(
