@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from callbox.base.errors import CallboxError
 PATIENCE_S = 10.0
 LONGEST_ASK_S = 120.0
 RETRY_S = 0.05
+TELL_AFTER_S = 1.5  # a person at a terminal wants to know why nothing happens
 
 
 class NotRunning(CallboxError):
@@ -61,7 +63,7 @@ def checked(reply: dict[str, Any]) -> dict[str, Any]:
 
 
 def _connect(home: Home, patience_s: float) -> socket.socket:
-    give_up_at = time.monotonic() + patience_s
+    start, told = time.monotonic(), False
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -69,6 +71,10 @@ def _connect(home: Home, patience_s: float) -> socket.socket:
             return connection
         except OSError:
             connection.close()
-            if time.monotonic() >= give_up_at:
+            waited_s = time.monotonic() - start
+            if waited_s >= patience_s:
                 raise NotRunning(home) from None
+            if waited_s >= TELL_AFTER_S and not told and sys.stderr.isatty():
+                told = True
+                print(f"waiting for the box in {home.folder} ...", file=sys.stderr, flush=True)
             time.sleep(RETRY_S)
