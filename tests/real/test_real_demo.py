@@ -1,0 +1,48 @@
+"""`callbox demo` as a newcomer runs it: three processes, a real call, figures, an exit code that can be believed."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callbox.app import demo
+from callbox.audio.devices.wav import read_wav
+from callbox.base.frames import RATE_HZ, silence
+from callbox.testing.virtual_card import VirtualCard
+from callbox.testing.voice import Voice
+
+pytestmark = pytest.mark.real
+SPEECH_S = 5.0
+
+
+def figures(out: Path, wav: bool, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    """Run the demo; return its exit code and the one JSON object that it prints."""
+    code = demo.demo(argparse.Namespace(json=True, out=str(out), wav=wav))
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_a_voice_that_arrives_is_measured_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with VirtualCard(["probe"]):
+        pass  # without a sound system this fails and names the packages, where the demo would fall back to WAV files
+    monkeypatch.setattr(demo, "VOICE_S", SPEECH_S)
+    code, told = figures(tmp_path, False, capsys)
+    assert (code, told["arrived"]) == (0, True), told
+    assert "PulseAudio" in told["card"]
+    assert 0 < told["mouth_to_ear_median_ms"] < 500
+    assert told["stoi"] > 0.7
+    assert told["received"] > 100
+    assert len(read_wav(Path(told["heard"]))) > SPEECH_S * RATE_HZ
+
+
+def test_a_voice_that_does_not_arrive_ends_with_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = Voice(silence(round(2 * RATE_HZ)), "nobody speaks", False)
+    monkeypatch.setattr(demo, "find_voice", lambda seconds: nobody)
+    code, told = figures(tmp_path, True, capsys)
+    assert (code, told["arrived"]) == (1, False), told
+    assert "WAV" in told["card"]
