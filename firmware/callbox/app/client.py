@@ -49,9 +49,7 @@ def ask(home: Home, what: str, patience_s: float = PATIENCE_S, **words: Any) -> 
 
 def ask_once(home: Home, what: str, patience_s: float = PATIENCE_S, **words: Any) -> dict[str, Any]:
     """Ask, skip the progress, and return the last reply. Raises CallboxError if the box says that it failed."""
-    reply: dict[str, Any] = {}
-    for reply in ask(home, what, patience_s, **words):  # noqa: B007  # only the last one matters
-        pass
+    *_, reply = ask(home, what, patience_s, **words)
     return checked(reply)
 
 
