@@ -3,13 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from callbox.app import effects as do
 from callbox.app import events as happened
-from callbox.app.commands.box import feed_watchdog
 from callbox.app.health import LOOP_S, SOUND_S, STORE_S, Vitals, ailment
 from callbox.app.sound import SoundThread
 from callbox.app.world import Events, World
@@ -19,6 +18,7 @@ from callbox.audio.facts import CloseSound, Fact, OpenSound
 from callbox.conversations.stores import Put, StoreFault, Write
 from callbox.conversations.stores.memory import MemoryStore
 from callbox.link.transports import Transport
+from callbox.notify import feed_watchdog
 from callbox.panel.boards import find_board
 from callbox.panel.pins.simulated import SimulatedPins
 from callbox.testing.network_transport import SimulatedTransport
@@ -188,8 +188,8 @@ class ScriptedWorld:
     def vitals(self) -> Vitals:
         return self.left.pop(0)
 
-    def now(self) -> float:
-        return 1000.0
+    def ailment(self) -> str:
+        return ailment(self.vitals, 1000.0)
 
     def probe(self) -> None:
         self.probes += 1
@@ -206,7 +206,7 @@ async def test_systemd_hears_that_the_box_is_well_only_while_it_is(
     stuck = Vitals(None, None, 900.0)
     scripted = ScriptedWorld(WELL, WELL, stuck, stuck, WELL)
     with pytest.raises(asyncio.CancelledError):
-        await feed_watchdog(cast(World, scripted))
+        await feed_watchdog(scripted)
     hangs = "The store has written nothing for 100 s."
     assert said == ["WATCHDOG=1", "WATCHDOG=1", f"STATUS={hangs}", "STATUS=", "WATCHDOG=1"]
     assert caplog.messages.count(hangs) == 1
@@ -215,4 +215,4 @@ async def test_systemd_hears_that_the_box_is_well_only_while_it_is(
 
 async def test_without_a_watchdog_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
-    await feed_watchdog(cast(World, ScriptedWorld()))
+    await feed_watchdog(ScriptedWorld())

@@ -1,11 +1,9 @@
-"""Whether a box works, or which part of it hangs. The facts and the time go in, a sentence comes out.
-
-The world asks before it tells systemd that all is well; a box that hangs says nothing, and systemd starts it again.
-What heals by itself is no ailment: no network, no sound card, a full card.
-"""
+"""Whether a box works, or which part of it hangs. The facts and the time go in, a sentence comes out."""
 
 from dataclasses import dataclass
 
+from callbox.base import health
+from callbox.base.health import Duty
 from callbox.base.time import Instant
 
 LOOP_S = 5.0
@@ -27,11 +25,9 @@ class Vitals:
 
 def ailment(vitals: Vitals, now: Instant) -> str:
     """Return which part hangs, as a sentence; "" while all of them work."""
-    for part, since, most_s in (
-        ("main loop has handled nothing", vitals.loop_owes_since, LOOP_S),
-        ("audio thread has finished no cycle", vitals.sound_owes_since, SOUND_S),
-        ("store has written nothing", vitals.store_owes_since, STORE_S),
-    ):
-        if since is not None and now - since > most_s:
-            return f"The {part} for {now - since:.0f} s."
-    return ""
+    duties = (
+        Duty("main loop has handled nothing", vitals.loop_owes_since, LOOP_S),
+        Duty("audio thread has finished no cycle", vitals.sound_owes_since, SOUND_S),
+        Duty("store has written nothing", vitals.store_owes_since, STORE_S),
+    )
+    return health.ailment(duties, now)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from callbox.app import effects as do
 from callbox.app import events as happened
-from callbox.app.health import Vitals
+from callbox.app.health import Vitals, ailment
 from callbox.app.sound import SoundThread
 from callbox.app.voice import Voice
 from callbox.audio import facts as audio
@@ -169,6 +169,10 @@ class World:
             sound_owes_since=self._sound.busy_since,
             store_owes_since=self._store_moved_at if self._unstored else None,
         )
+
+    def ailment(self) -> str:
+        """Return which part hangs, as a sentence; "" while all of them work."""
+        return ailment(self.vitals, self.now())
 
     def probe(self) -> None:
         """Give the box something to handle; until it has, its loop owes it."""

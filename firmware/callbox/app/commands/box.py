@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from callbox.app import priority
 from callbox.app.client import NotRunning
@@ -14,10 +13,6 @@ from callbox.app.commands.words import Adder, Options, home_of, progress
 from callbox.app.home import Home
 from callbox.base.errors import CallboxError
 
-if TYPE_CHECKING:
-    from callbox.app.world import World
-
-logger = logging.getLogger("callbox")
 LOCK_PATIENCE_S = 10.0
 RETRY_S = 0.1
 
@@ -36,7 +31,7 @@ def add(adder: Adder) -> None:
 def _run(options: Options) -> int:
     from callbox.app.assembly import open_world
     from callbox.app.main import run
-    from callbox.notify import notify
+    from callbox.notify import feed_watchdog, notify
 
     home = home_of(options)
     logging.basicConfig(
@@ -65,24 +60,6 @@ def _run(options: Options) -> int:
     priority.hurry(priority.LOOP)
     asyncio.run(life())
     return 0
-
-
-async def feed_watchdog(world: "World") -> None:
-    """Tell systemd as often as it wants to hear it, and only while it is true, that the box works."""
-    from callbox.app.health import ailment
-    from callbox.notify import notify, watchdog_interval_s
-
-    interval_s, told = watchdog_interval_s(), ""
-    while interval_s is not None:
-        wrong = ailment(world.vitals, world.now())
-        if wrong != told:
-            notify(f"STATUS={wrong}")
-            logger.log(logging.ERROR if wrong else logging.INFO, wrong or "All parts work again.")
-        if not wrong:
-            notify("WATCHDOG=1")
-        told = wrong
-        world.probe()
-        await asyncio.sleep(interval_s)
 
 
 def _lock(home: Home) -> None:

@@ -45,6 +45,10 @@ class Hub(Protocol):
 
     def now(self) -> Instant: ...
 
+    def is_own(self, peer: tuple[str, int]) -> bool:
+        """Say whether the server itself has called, to see whether its connections are taken."""
+        ...
+
     def opened(self, connection: "Connection") -> None: ...
 
     def received(self, connection: "Connection", data: bytes) -> None: ...
@@ -80,9 +84,12 @@ class Connection(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("a TCP transport is needed")
         self._transport = transport
+        peer = transport.get_extra_info("peername") or ("", 0)
+        if self._hub.is_own(peer[:2]):
+            transport.abort()
+            return
         transport.set_write_buffer_limits(high=1, low=0)
-        peer = transport.get_extra_info("peername")
-        self.address = str(peer[0]) if peer else ""
+        self.address = str(peer[0])
         opened = transport.get_extra_info("socket")
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_LOW_WATER_BYTES)

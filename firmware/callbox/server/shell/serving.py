@@ -17,7 +17,7 @@ from itertools import count
 from callbox.base.chance import SystemChance
 from callbox.base.errors import CallboxError, WrongUse
 from callbox.base.time import Instant
-from callbox.notify import notify, watchdog_interval_s
+from callbox.notify import feed_watchdog, notify
 from callbox.server.core import Server
 from callbox.server.events import (
     Audit,
@@ -31,9 +31,11 @@ from callbox.server.events import (
     ServerEvent,
     Stopping,
 )
+from callbox.server.health import Vitals, ailment
 from callbox.server.settings import ServerSettings
 from callbox.server.shell.audit import AuditLog
 from callbox.server.shell.connection import SEND_BUFFER_BYTES, Connection
+from callbox.server.shell.door import Door
 from callbox.server.shell.home import Home, wall_ms
 from callbox.server.shell.store_thread import StoreThread
 from callbox.server.shell.tls import server_context
@@ -43,6 +45,7 @@ from callbox.wire.media import MEDIA_TYPE
 
 SWEEP_S = 1.0
 RENEW_S = 30 * 86_400.0
+RENEW_AGAIN_S = 3600.0
 BACKLOG = 256
 _MEDIA = bytes([MEDIA_TYPE])
 _log = logging.getLogger("callbox.server")
@@ -68,6 +71,9 @@ class Serving:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: Instant | None = None
         self._server: asyncio.Server | None = None
+        self._door: Door | None = None
+        self._calling: asyncio.Task[None] | None = None
+        self._sweep_due = self.now()
         self._stopped = asyncio.Event()
         self.failure: CallboxError | None = None
 
@@ -80,6 +86,7 @@ class Serving:
         self._server = await self._loop.create_server(
             lambda: Connection(next(self._numbers), self), sock=listening, backlog=BACKLOG
         )
+        self._door = Door(listening)
         self._sweep(renew_at=self.now() + RENEW_S)
         self._set_timer()
 
@@ -122,9 +129,32 @@ class Serving:
             return
         self._handle(Received(connection.number, data))
 
+    def is_own(self, peer: tuple[str, int]) -> bool:
+        return self._door is not None and self._door.took(peer)
+
     def closed(self, connection: Connection) -> None:
         if self._connections.pop(connection.number, None) is not None:
             self._handle(Closed(connection.number))
+
+    # --- health ---
+
+    @property
+    def vitals(self) -> Vitals:
+        """Since when each part of the server owes something."""
+        return Vitals(
+            loop_owes_since=self._sweep_due,
+            store_owes_since=self._store_thread.owes_since,
+            door_owes_since=self._door.owes_since if self._door is not None else None,
+        )
+
+    def ailment(self) -> str:
+        """Return which part hangs, as a sentence; "" while all of them work."""
+        return ailment(self.vitals, self.now())
+
+    def probe(self) -> None:
+        """Call at the own door."""
+        if self._door is not None:
+            self._calling = self._loop.create_task(self._door.call())
 
     # --- the core ---
 
@@ -173,10 +203,9 @@ class Serving:
         """Ping the silent, drop the dead and the stuck; renew the certificate now and then."""
         now = self.now()
         if now >= renew_at:
-            renew_at = now + RENEW_S
-            self._home.issue_leaf(self._hosts)
-            self.context.load_cert_chain(self._home.leaf_certificate, self._home.leaf_key)
-        self._loop.call_at(now + SWEEP_S, self._sweep, renew_at)
+            renew_at = now + self._renew()
+        self._sweep_due = now + SWEEP_S
+        self._loop.call_at(self._sweep_due, self._sweep, renew_at)
         bounds = self.settings.connections
         for connection in list(self._connections.values()):
             silent_s = now - connection.heard_at
@@ -185,6 +214,16 @@ class Serving:
                 connection.abort()
             elif silent_s >= bounds.ping_s and now - connection.pinged_at >= bounds.ping_s:
                 connection.ping(now)
+
+    def _renew(self) -> float:
+        """Renew the certificate; return after how many seconds to do so again."""
+        try:
+            self._home.issue_leaf(self._hosts)
+            self.context.load_cert_chain(self._home.leaf_certificate, self._home.leaf_key)
+        except (OSError, CallboxError) as error:  # a full disk; the certificate lasts for long yet
+            _log.warning("The certificate could not be renewed: %s", error)
+            return RENEW_AGAIN_S
+        return RENEW_S
 
     def _store_crashed(self) -> None:
         self.failure = CallboxError("The thread of the server's store has died.", "Please report this as a bug.")
@@ -215,7 +254,7 @@ async def serve(
     gc.freeze()
     ready(f"{_shown(host)}:{port}")
     notify("READY=1")
-    watchdog = loop.create_task(_feed_watchdog())
+    watchdog = loop.create_task(feed_watchdog(serving))
     try:
         await serving.run_until_stopped()
     finally:
@@ -224,13 +263,6 @@ async def serve(
         home.release()
     if serving.failure is not None:
         raise serving.failure
-
-
-async def _feed_watchdog() -> None:
-    interval_s = watchdog_interval_s()
-    while interval_s is not None:
-        notify("WATCHDOG=1")
-        await asyncio.sleep(interval_s)
 
 
 def split_address(address: str) -> tuple[str, int]:

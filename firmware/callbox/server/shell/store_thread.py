@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 
+from callbox.base.time import Instant
 from callbox.server.events import Audit, ServerEvent, StoreEffect
 from callbox.server.shell.audit import AuditLog
 from callbox.server.stores import ServerStore, carry_out_all
@@ -31,12 +33,18 @@ class StoreThread:
         self._crashed = crashed
         self._queue: SimpleQueue[Item] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._undone = 0
+        self.owes_since: Instant | None = None
+        """Since when something waits, or it finished the one before; for the loop's eyes."""
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def put(self, item: StoreEffect | Audit) -> None:
+        if not self._undone:
+            self.owes_since = self._loop.time()
+        self._undone += 1
         self._queue.put(item)
 
     def stop(self) -> None:
@@ -50,7 +58,9 @@ class StoreThread:
             while not finished:
                 items = self._waiting()
                 finished = None in items
-                self._perform([item for item in items if item is not None])
+                done = [item for item in items if item is not None]
+                self._perform(done)
+                self._tell(partial(self._finished, len(done)))
         finally:
             if not finished:
                 self._tell(self._crashed)
@@ -65,13 +75,16 @@ class StoreThread:
             pass
         return items
 
-    def _perform(self, items: Iterable[StoreEffect | Audit]) -> None:
-        items = list(items)
+    def _perform(self, items: Sequence[StoreEffect | Audit]) -> None:
         self._audit.append(item.line for item in items if isinstance(item, Audit))
         effects = [item for item in items if not isinstance(item, Audit)]
         if effects:
             outcomes = carry_out_all(self._store, effects)
             self._tell(lambda: self._report(outcomes))
+
+    def _finished(self, items: int) -> None:
+        self._undone -= items
+        self.owes_since = self._loop.time() if self._undone else None
 
     def _tell(self, call: Callable[[], None]) -> None:
         try:
