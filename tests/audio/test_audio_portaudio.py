@@ -3,12 +3,14 @@
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyaudio
 import pytest
 
+from audio.made_up_cards import plug
 from callbox.audio.devices import DeviceBusy, DeviceLost, NoSuchDevice, portaudio
 from callbox.base.frames import CYCLE_SAMPLES, silence
 from callbox.testing.playout import hum
@@ -18,6 +20,7 @@ from callbox.testing.playout import hum
 class FakeStream:
     rate: int
     channels: int
+    index: int = 0
     capacity: int = 1440
     queued: int = 0
     there: int = 0
@@ -90,7 +93,7 @@ class FakePortAudio:
         rates, counts = list(self.devices.values())[index]
         if rate not in rates or channels not in counts:
             raise OSError(-9997, "Invalid sample rate")
-        self.streams.append(FakeStream(rate, channels, there=480))
+        self.streams.append(FakeStream(rate, channels, index, there=480))
         return self.streams[-1]
 
     def terminate(self) -> None:
@@ -116,11 +119,38 @@ def test_a_device_is_found_by_its_whole_or_short_name(fake: FakePortAudio) -> No
         portaudio.backend().open("0", "0")
 
 
-def test_a_device_is_found_by_card_id_and_usb_path(fake: FakePortAudio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portaudio, "_card", lambda name: ("Jabra", "usb:1-1.2") if "hw:7" in name else ("", ""))
-    assert [info.card_id for info in portaudio.backend().list()] == ["Jabra", "", ""]
-    for name in ("jabra", "usb:1-1.2"):
-        portaudio.backend().open(name, name).close()
+def test_a_device_is_found_by_card_id_and_usb_path(fake: FakePortAudio, tmp_path: Path) -> None:
+    plug(tmp_path, 7, "Jabra", "1-1.2")
+    devices = portaudio.backend(tmp_path)
+    assert [info.card_id for info in devices.list()] == ["Jabra", "", ""]
+    for name in ("jabra", "usb:1-1.2", "jabra,0", "default"):
+        devices.open(name, name).close()
+
+
+def test_a_card_is_found_under_another_number_and_after_it_came_back(fake: FakePortAudio, tmp_path: Path) -> None:
+    devices = portaudio.backend(tmp_path)
+    fake.devices = {"Screen: HDMI (hw:0,0)": ({48_000}, {2}), "USB Audio: - (hw:1,0)": ({48_000}, {1})}
+    plug(tmp_path, 1, "Jabra", "1-1.2")
+    for name in ("Jabra", "usb:1-1.2", "USB Audio: - (hw:7,0)"):
+        devices.open(name, name).close()
+    assert [stream.index for stream in fake.streams] == [1] * 6
+    (tmp_path / "sys/class/sound/card1/device").unlink()
+    (tmp_path / "sys/class/sound/card1/id").unlink()
+    (tmp_path / "sys/class/sound/card1").rmdir()
+    fake.devices = {"USB Audio: - (hw:0,0)": ({48_000}, {1}), "Screen: HDMI (hw:3,0)": ({48_000}, {2})}
+    plug(tmp_path, 0, "Jabra", "1-1.2")
+    devices.open("Jabra", "usb:1-1.2").close()
+    assert [stream.index for stream in fake.streams[6:]] == [0, 0]
+
+
+def test_a_card_that_another_program_holds_is_not_said_to_be_missing(fake: FakePortAudio, tmp_path: Path) -> None:
+    plug(tmp_path, 1, "Device", "1-1.3")
+    (tmp_path / "dev/snd").mkdir(parents=True)
+    (tmp_path / "dev/snd/pcmC1D0c").symlink_to("/dev/null/held")  # opening it fails, as opening a held one does
+    with pytest.raises(DeviceBusy, match="'Device' does not open: Not a directory"):
+        portaudio.backend(tmp_path).open("Device", "Device")
+    with pytest.raises(NoSuchDevice, match="Headset"):
+        portaudio.backend(tmp_path).open("Devise", "Device")
 
 
 def test_devices_are_looked_for_at_every_open(fake: FakePortAudio) -> None:

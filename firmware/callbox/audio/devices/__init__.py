@@ -2,8 +2,9 @@
 
     Devices.open(input name, output name) -> Device;   Device.read() -> one cycle -> ... -> Device.write(one cycle)
 
-Devices are named by what they are (the name the sound system shows, or the card's id), never by an index. A
-member is a module with `backend(**options) -> Devices`; `open_backend(name)` finds it by its file name.
+Devices are named by what they are (the card's id, the socket it is plugged into, the name the sound system shows),
+never by an index. A member is a module with `backend(**options) -> Devices`; `open_backend(name)` finds it by its
+file name.
 """
 
 from collections.abc import Iterable
@@ -31,21 +32,26 @@ class NoSuchDevice(CallboxError):
 class DeviceBusy(CallboxError):
     """The device is there, but something else holds it or it refuses to open."""
 
-    def __init__(self, name: str, why: str) -> None:
-        super().__init__(
-            f"sound device {name!r} does not open: {why}", "close what else uses it, or unplug and replug it"
-        )
+    def __init__(self, name: str, why: str, cure: str = "close what else uses it, or unplug and replug it") -> None:
+        super().__init__(f"sound device {name!r} does not open: {why}", cure)
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """What is known of a device before it is opened. `card_id` is ALSA's, empty where there is none."""
+    """What is known of a device before it is opened. `card_id` is ALSA's, empty where there is none.
+
+    `names` are those by which it may be asked for, the one that lasts longest first. `twin`: another card of the same
+    model is plugged in, so that only the socket tells them apart.
+    """
 
     name: str
     card_id: str
     inputs: int
     outputs: int
     rate_hz: int
+    names: tuple[str, ...] = ()
+    usb: bool = False
+    twin: bool = False
 
 
 class Device(Protocol):

@@ -10,17 +10,19 @@ the card together, against 20 ms for plain blocking calls.
 """
 
 import ctypes
+import os
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pyaudio
 
-from callbox.audio.devices import DeviceBusy, DeviceInfo, DeviceLost, NoSuchDevice
+from callbox.audio.devices import DeviceBusy, DeviceInfo, DeviceLost, NoSuchDevice, cards
+from callbox.audio.devices.naming import DEFAULT, choose, names_of
 from callbox.audio.devices.resample import Resampler
 from callbox.audio.jitter_render import fade
 from callbox.base.errors import CallboxError
@@ -50,27 +52,6 @@ def _hush_libraries() -> list[object]:
         for name in names:
             getattr(loaded, name)(quiet)
     return [quiet_alsa, quiet_jack]
-
-
-def _card(name: str) -> tuple[str, str]:
-    """Return ALSA card id and USB path ("" if none) of a PortAudio name such as `USB Audio: - (hw:1,0)`."""
-    found = re.search(r"\(hw:(\d+),\d+\)", name)
-    if found is None:
-        return "", ""
-    folder = Path(f"/sys/class/sound/card{found[1]}")
-    try:
-        card_id = (folder / "id").read_text().strip()
-        path = (folder / "device").resolve().name.split(":")[0]
-    except OSError:
-        return "", ""
-    return card_id, f"usb:{path}" if re.fullmatch(r"\d+-[\d.]+", path) else ""
-
-
-def _names(info: DeviceInfo) -> set[str]:
-    """Return all names by which a device may be asked for, in lower case."""
-    card_id, usb = _card(info.name)
-    short = info.name.split(": ")[0]
-    return {name.lower() for name in (info.name, short, card_id, usb) if name}
 
 
 class _Stream:
@@ -190,10 +171,13 @@ class PortAudioDevice:
 class PortAudioDevices:
     """The backend. Looks for devices anew at every call, so that what is plugged in later is found."""
 
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+
     def list(self) -> "list[DeviceInfo]":
         audio = _portaudio()
         try:
-            return [info for _, info in _there(audio)]
+            return [info for info in _there(audio, self._root) if info.inputs or info.outputs]
         finally:
             audio.terminate()
 
@@ -201,16 +185,53 @@ class PortAudioDevices:
         audio = _portaudio()
         opened: list[_Stream] = []
         try:
-            there = _there(audio)
+            there = _there(audio, self._root)
             for name, capture in ((input_name, True), (output_name, False)):
-                index, info = _find(there, name, capture)
-                opened.append(_Stream(audio, index, info, capture))
+                index = _choose(there, name, capture, self._root)
+                opened.append(_Stream(audio, index, there[index], capture))
             return PortAudioDevice(audio, opened[0], opened[1])
         except BaseException:
             for half in opened:
                 half.stream.close()
             audio.terminate()
             raise
+
+
+def _there(audio: pyaudio.PyAudio, root: Path) -> list[DeviceInfo]:
+    """Return every device by PortAudio's own index, which holds until it is asked anew."""
+    known = {card.number: card for card in cards.cards(root)}
+    models = [card.model for card in known.values() if card.model]
+    return [_describe(audio.get_device_info_by_index(at), known, models) for at in range(audio.get_device_count())]
+
+
+def choose_here(there: Sequence[DeviceInfo], name: str, capture: bool) -> int:
+    """Return which of `there` a name means on this machine, for this user. Raises NoSuchDevice."""
+    return choose(there, name, capture, _sound_server(os.environ))
+
+
+def _choose(there: Sequence[DeviceInfo], name: str, capture: bool, root: Path) -> int:
+    try:
+        return choose_here(there, name, capture)
+    except NoSuchDevice:
+        _tell_passed_over(name, capture, root)
+        raise
+
+
+def _tell_passed_over(name: str, capture: bool, root: Path) -> None:
+    """Raise DeviceBusy, if the kernel has what PortAudio lists not at all: it passes over what does not open."""
+    known = {card.number: card for card in cards.cards(root)}
+    for node, number, captures in cards.pcm_nodes(root):
+        card = known.get(number)
+        if captures == capture and card and name.lower() in {DEFAULT, *map(str.lower, card.names)}:
+            why, cure = cards.why_not_open(node, root)
+            if why:
+                raise DeviceBusy(card.id, why, cure)
+
+
+def _sound_server(environment: Mapping[str, str]) -> bool:
+    """Say whether PulseAudio or PipeWire runs for this user; a service has none, whatever the desktop has."""
+    runtime = Path(environment.get("XDG_RUNTIME_DIR") or "/nonexistent")
+    return "PULSE_SERVER" in environment or (runtime / "pulse/native").exists() or (runtime / "pipewire-0").exists()
 
 
 def _portaudio() -> pyaudio.PyAudio:
@@ -221,27 +242,22 @@ def _portaudio() -> pyaudio.PyAudio:
         raise CallboxError(f"PortAudio does not start: {error.args[-1]}", "is ALSA installed? try: aplay -l") from None
 
 
-def _there(audio: pyaudio.PyAudio) -> list[tuple[int, DeviceInfo]]:
-    found: list[tuple[int, DeviceInfo]] = []
-    for index in range(audio.get_device_count()):
-        raw = audio.get_device_info_by_index(index)
-        name = str(raw["name"])
-        inputs, outputs = int(raw["maxInputChannels"]), int(raw["maxOutputChannels"])
-        if inputs or outputs:
-            info = DeviceInfo(name, _card(name)[0], inputs, outputs, int(raw["defaultSampleRate"]))
-            found.append((index, info))
-    return found
+def _describe(raw: Mapping[str, object], known: Mapping[int, cards.Card], models: Sequence[str]) -> DeviceInfo:
+    name = str(raw["name"])
+    found = re.search(r"\(hw:(\d+),\d+\)", name)
+    card = known.get(int(found[1])) if found else None
+    twin = card is not None and models.count(card.model) > 1
+    return DeviceInfo(
+        name,
+        card.id if card else "",
+        int(str(raw["maxInputChannels"])),
+        int(str(raw["maxOutputChannels"])),
+        int(float(str(raw["defaultSampleRate"]))),
+        names_of(name, card.id, card.socket, card.paths, twin) if card else names_of(name, "", "", (), False),
+        bool(card and card.socket),
+        twin,
+    )
 
 
-def _find(there: Iterable[tuple[int, DeviceInfo]], name: str, capture: bool) -> tuple[int, DeviceInfo]:
-    able = [(index, info) for index, info in there if (info.inputs if capture else info.outputs)]
-    for index, info in able:
-        if name.lower() in _names(info):
-            return index, info
-    if name == "default" and able:
-        return able[0]
-    raise NoSuchDevice(name, "input" if capture else "output", (info.name for _, info in able))
-
-
-def backend() -> PortAudioDevices:
-    return PortAudioDevices()
+def backend(root: Path = Path("/")) -> PortAudioDevices:
+    return PortAudioDevices(root)
