@@ -26,10 +26,11 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="portaudio: a sound card. wav: files instead of a card, for trying things out."),
     ] = "portaudio"
     input: Annotated[
-        str, Meta(description="The microphone: a card by its name or id, `default`, or a WAV file to speak from.")
+        str,
+        Meta(description="The microphone: a card by name (`callbox sound list`), `default`, or a WAV file to speak."),
     ] = "default"
     output: Annotated[
-        str, Meta(description="The speaker: a card by its name or id, `default`, or a WAV file to write.")
+        str, Meta(description="The speaker: a card by name (`callbox sound list`), `default`, or a WAV file to write.")
     ] = "default"
     volume: Annotated[float, Meta(description="Loudness at the start, 0 to 1.", ge=0.0, le=1.0)] = 0.8
 

@@ -3,7 +3,7 @@
 import argparse
 
 from callbox import __version__
-from callbox.app.commands import asks, boards, box, doctor, people, trying
+from callbox.app.commands import asks, boards, box, doctor, people, sound, trying
 from callbox.app.commands.words import Adder
 from callbox.base.errors import CallboxError
 
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     asks.add(adder)
     people.add(adder)
     boards.add(adder)
+    sound.add(adder)
     doctor.add(adder)
     trying.add(adder)
     commands.add_parser("server", help="run and administer a signaling server", add_help=False)
