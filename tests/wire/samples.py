@@ -23,7 +23,7 @@ def filled(size: int, first: int) -> bytes:
 
 
 DEVICE, PEER = "0123456789abcdef", "fedcba9876543210"
-MESSAGE_ID, CALL_ID, TOKEN = filled(16, 0x10), filled(16, 0x20), filled(16, 0x30)
+MESSAGE_ID, CALL_ID, TOKEN, BLOB = filled(16, 0x10), filled(16, 0x20), filled(16, 0x30), filled(16, 0x38)
 KEY, SIGNATURE, MAC, NONCE = filled(32, 0x40), filled(64, 0x50), filled(32, 0x60), filled(32, 0x70)
 
 RECORD = records.DeviceRecord(
@@ -49,6 +49,10 @@ CLIENT: tuple[signals.ClientMessage, ...] = (
     signals.SetCalls(7, False),
     signals.OpenRoute(8, TOKEN, CALL_ID, "bert", PEER),
     signals.CloseRoute(9),
+    signals.BeginBlob(10, BLOB, "bert", 4),
+    signals.PutPart(11, BLOB, 3, bytes(codec.PART_BYTES)),
+    signals.GetPart(12, BLOB, 1),
+    signals.DropBlob(13, BLOB),
 )
 
 SERVER: tuple[signals.ServerMessage, ...] = (
@@ -68,11 +72,14 @@ SERVER: tuple[signals.ServerMessage, ...] = (
     signals.PrekeysLow(19),
     signals.RouteOpened(8, 77, True),
     signals.RouteClosed(77),
+    signals.BlobPlace(10, BLOB, 2),
+    signals.BlobPart(12, BLOB, 1, bytes(codec.PART_BYTES)),
     signals.DevicesChanged("bert"),
 )
 
 BODIES: tuple[bodies.Body, ...] = (
     bodies.Text("Grüße", True),
+    bodies.VoiceMessage(BLOB, KEY, MAC, 4, 12_500),
     bodies.Heard((MESSAGE_ID,), "heard"),
     bodies.MissedCall(CALL_ID, 30_000, True),
     bodies.CallOffer(CALL_ID, MAC, (5,), False, True),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from callbox.wire import bodies, codec, media, signals
 from callbox.wire.errors import MalformedMessage
 from wire.samples import (
+    BLOB,
     BODIES,
     CALL_ID,
     CLIENT,
@@ -128,6 +129,11 @@ FIXED: list[tuple[msgspec.Struct, str, object]] = [
     (signals.Challenge(NONCE, NONCE), "server_id", b"x"),
     (signals.RouteOpened(1, 1, True), "route", 2**32),
     (signals.Welcome(b"s", (), 0, 0, True), "rows", (("Not A Name", "ring"),)),
+    (signals.BeginBlob(1, BLOB, "bert", 4), "parts", 3),
+    (signals.BeginBlob(1, BLOB, "bert", 4), "parts", 128),
+    (signals.BeginBlob(1, BLOB, "bert", 4), "blob", bytes(15)),
+    (signals.PutPart(1, BLOB, 0, bytes(codec.PART_BYTES)), "data", bytes(codec.PART_BYTES - 1)),
+    (signals.BlobPart(1, BLOB, 0, bytes(codec.PART_BYTES)), "data", bytes(codec.PART_BYTES + 1)),
 ]
 
 

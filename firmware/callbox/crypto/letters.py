@@ -12,7 +12,7 @@ from callbox.base.time import Instant
 from callbox.crypto.errors import Untrusted
 from callbox.crypto.identity import Identity
 from callbox.crypto.sessions import SessionClass, Sessions
-from callbox.wire.bodies import Body, Heard, Inner, MissedCall, Probe, Text
+from callbox.wire.bodies import Body, Heard, Inner, MissedCall, Probe, Text, VoiceMessage
 from callbox.wire.codec import decode_inner, encode_inner
 from callbox.wire.errors import MalformedMessage
 from callbox.wire.records import DeviceRecord
@@ -21,6 +21,7 @@ from callbox.wire.signals import Class, Envelope
 ENVELOPE_VERSION = 1
 _CLASSES_OF_BODY: dict[type, frozenset[str]] = {body: frozenset({"call"}) for body in get_args(Body)} | {
     Text: frozenset({"mail"}),
+    VoiceMessage: frozenset({"mail"}),
     MissedCall: frozenset({"mail"}),
     Heard: frozenset({"receipt"}),
     Probe: frozenset({"mail", "call"}),

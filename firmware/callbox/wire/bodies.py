@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from callbox.wire.records import AccountName, DeviceId, Number
+from callbox.wire.records import AccountName, DeviceId, Number, Words
 from callbox.wire.told import Told
 
 
@@ -24,6 +24,17 @@ class Heard(msgspec.Struct, frozen=True, tag="receipt"):
 
     messages: tuple[bytes, ...]
     mark: Literal["delivered", "heard"]
+
+
+class VoiceMessage(msgspec.Struct, frozen=True, tag="voice"):
+    """A voice message that lies sealed at the server: where, its key, and what it must be. See `crypto.blobs`."""
+
+    blob: bytes
+    key: bytes  # AES-256-GCM, for this blob alone
+    digest: bytes  # SHA-256 of the sealed blob, all parts in order
+    parts: Number
+    duration_ms: Number
+    codec: Words = "ogg-opus"
 
 
 class MissedCall(msgspec.Struct, frozen=True, tag="missed-call"):
@@ -100,6 +111,7 @@ class Probe(msgspec.Struct, frozen=True, tag="probe"):
 
 Body = (
     Text
+    | VoiceMessage
     | Heard
     | MissedCall
     | CallOffer

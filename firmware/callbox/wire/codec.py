@@ -12,11 +12,20 @@ from typing import TypeVar
 
 import msgspec
 
-from callbox.wire.bodies import Heard, Inner
+from callbox.wire.bodies import Heard, Inner, VoiceMessage
 from callbox.wire.errors import MalformedMessage
 from callbox.wire.names import is_valid_name
 from callbox.wire.records import KEY_BYTES, SIGNATURE_BYTES, DeviceRecord
-from callbox.wire.signals import Acknowledge, ClientMessage, Envelope, ServerMessage, Welcome
+from callbox.wire.signals import (
+    Acknowledge,
+    BeginBlob,
+    BlobPart,
+    ClientMessage,
+    Envelope,
+    PutPart,
+    ServerMessage,
+    Welcome,
+)
 
 CONTROL_VERSION = 0x01
 MAX_CONTROL_BYTES = 64 * 1024 + 2048  # a full envelope and what is around it
@@ -24,6 +33,11 @@ MAX_CIPHERTEXT_BYTES = 64 * 1024
 MESSAGE_ID_BYTES = 16
 PADDING_STEPS = (256, 1024, 4096, 16 * 1024, 48 * 1024)
 _LENGTH_BYTES = 4
+
+# Blobs: of so many parts, each of this size. An observer learns which step, not more of the length.
+PART_BYTES = 32 * 1024
+BLOB_STEPS = (1, 2, 4, 8, 16, 32, 64)
+MAX_BLOB_BYTES = BLOB_STEPS[-1] * PART_BYTES
 
 _encoder = msgspec.msgpack.Encoder()
 _client = msgspec.msgpack.Decoder(ClientMessage)
@@ -119,6 +133,8 @@ def _decode(decoder: "msgspec.msgpack.Decoder[Message]", data: bytes) -> Message
 
 _FIXED_BYTES = {
     "message_id": 16,
+    "blob": 16,
+    "digest": 32,
     "call_id": 16,
     "token": 16,
     "nonce": 32,
@@ -162,6 +178,10 @@ def _check_special(message: msgspec.Struct) -> None:
     """Check what a field's name does not tell: sizes, and identifiers inside plain tuples."""
     if isinstance(message, Envelope) and len(message.ciphertext) > MAX_CIPHERTEXT_BYTES:
         raise MalformedMessage("ciphertext is too large")
+    if isinstance(message, PutPart | BlobPart) and len(message.data) != PART_BYTES:
+        raise MalformedMessage("a part of a wrong size")
+    if isinstance(message, BeginBlob | VoiceMessage) and message.parts not in BLOB_STEPS:
+        raise MalformedMessage("a blob of a wrong size")
     if isinstance(message, Acknowledge) and any(len(letter[1]) != MESSAGE_ID_BYTES for letter in message.letters):
         raise MalformedMessage("message id of a wrong length")
     if isinstance(message, Heard) and any(len(message_id) != MESSAGE_ID_BYTES for message_id in message.messages):

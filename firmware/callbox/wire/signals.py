@@ -153,6 +153,39 @@ class CloseRoute(msgspec.Struct, frozen=True, tag="close-route"):
     route: RouteNumber
 
 
+class BeginBlob(msgspec.Struct, frozen=True, tag="begin-blob"):
+    """Announce a sealed blob (a voice message) for an account, or ask how far it got. Answer: BlobPlace or Denied."""
+
+    request: Number
+    blob: bytes  # 16 bytes, chosen by the box
+    to_account: AccountName
+    parts: Number  # one of codec.BLOB_STEPS; each has codec.PART_BYTES
+
+
+class PutPart(msgspec.Struct, frozen=True, tag="put-part"):
+    """The next part of an announced blob; accepted once it is committed."""
+
+    request: Number
+    blob: bytes
+    part: Number  # counted from 0, in order
+    data: bytes  # codec.PART_BYTES
+
+
+class GetPart(msgspec.Struct, frozen=True, tag="get-part"):
+    """Ask for one part of a whole blob that is for our account. Answer: BlobPart, or Denied `no-blob`."""
+
+    request: Number
+    blob: bytes
+    part: Number
+
+
+class DropBlob(msgspec.Struct, frozen=True, tag="drop-blob"):
+    """From a device it is for: it is safe here. From the device that sent it: withdrawn. Accepted in any case."""
+
+    request: Number
+    blob: bytes
+
+
 # --- server to box ------------------------------------------------------------------------------------------
 
 
@@ -205,6 +238,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     prekeys_left: Number
     calls_enabled: bool
     rows: tuple[tuple[AccountName, Row], ...] = ()
+    blob_parts: Number = 0  # parts that a blob may have here; 0: this server takes none
 
 
 class LaneJoined(msgspec.Struct, frozen=True, tag="lane-joined"):
@@ -220,7 +254,7 @@ class Accepted(msgspec.Struct, frozen=True, tag="accepted"):
 
 DeniedWhy = Literal[
     "not-allowed", "calls-disabled", "busy", "too-often", "mailbox-full", "no-such-account", "no-storage", "no-ring",
-    "not-yours", "too-large",
+    "not-yours", "too-large", "no-blob",
 ]  # fmt: skip
 
 
@@ -269,6 +303,23 @@ class RouteClosed(msgspec.Struct, frozen=True, tag="route-closed"):
     route: RouteNumber
 
 
+class BlobPlace(msgspec.Struct, frozen=True, tag="blob-place"):
+    """Answer to BeginBlob: the parts before `next_part` are safe there; when that is all of them, the blob is whole."""
+
+    request: Number
+    blob: bytes
+    next_part: Number
+
+
+class BlobPart(msgspec.Struct, frozen=True, tag="blob-part"):
+    """Answer to GetPart."""
+
+    request: Number
+    blob: bytes
+    part: Number
+    data: bytes
+
+
 class DevicesChanged(msgspec.Struct, frozen=True, tag="devices-changed"):
     """An account that we may know has a new or revoked device: fetch again."""
 
@@ -291,6 +342,10 @@ ClientMessage = (
     | SetCalls
     | OpenRoute
     | CloseRoute
+    | BeginBlob
+    | PutPart
+    | GetPart
+    | DropBlob
 )
 
 ServerMessage = (
@@ -308,5 +363,7 @@ ServerMessage = (
     | PrekeysLow
     | RouteOpened
     | RouteClosed
+    | BlobPlace
+    | BlobPart
     | DevicesChanged
 )
