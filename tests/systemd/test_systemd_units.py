@@ -196,5 +196,5 @@ def test_the_journal_is_bounded_in_size_and_time() -> None:
 
 def test_the_readme_says_where_every_file_goes() -> None:
     readme = (FOLDER / "README.md").read_text()
-    for file in FOLDER.iterdir():
+    for file in filter(Path.is_file, FOLDER.iterdir()):
         assert file.name == "README.md" or f"`{file.name}`" in readme, file.name
