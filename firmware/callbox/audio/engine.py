@@ -37,6 +37,7 @@ from callbox.audio.facts import (
     SoundFound,
     SoundLost,
     SoundOpened,
+    SpeechEnded,
     StartMedia,
     StopMedia,
     StopSpeech,
@@ -109,6 +110,8 @@ class Engine:
             self._look(self._check, now)
         if self._close_at is not None:
             self._close_when_heard(self._close_at, now)
+        if self._step.mixer.ended:
+            self._tell_speech()
         if self._device is None:
             return self._cycle_without_device(now)
         self._due = None
@@ -191,8 +194,8 @@ class Engine:
                 step.tones.play(tone, repeat)
             case StopTones():
                 step.tones.stop()
-            case PlaySpeech(samples):
-                step.mixer.speak(samples)
+            case PlaySpeech(samples, ticket):
+                step.mixer.speak(samples, ticket)
             case StopSpeech():
                 step.mixer.hush()
             case SetVolume(volume):
@@ -270,6 +273,12 @@ class Engine:
         if live != self._live:
             self._live = live
             self._facts(LiveChanged(live))
+
+    def _tell_speech(self) -> None:
+        """Say what became of speech. What played while no speaker was open was heard by nobody."""
+        ended, self._step.mixer.ended = self._step.mixer.ended, []
+        for ticket, whole in ended:
+            self._facts(SpeechEnded(ticket, whole and self._device is not None))
 
     def _tell_media(self, now: Instant, playback: Samples) -> None:
         receiving = self._step.receiving

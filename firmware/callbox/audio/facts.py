@@ -80,9 +80,10 @@ class StopTones:
 
 @dataclass(frozen=True, slots=True)
 class PlaySpeech:
-    """Say spoken PCM (mono, 48 kHz), after what is still being said."""
+    """Say spoken PCM (mono, 48 kHz), after what is still being said. Answered by SpeechEnded with the same ticket."""
 
     samples: Samples
+    ticket: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +193,14 @@ class MediaBack:
     """Authentic frames come again."""
 
 
-Fact: TypeAlias = LiveChanged | SoundFound | SoundOpened | SoundLost | Meter | FirstAudio | MediaSilent | MediaBack
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """Speech is over. `whole`: it was played to its end; else it was hushed, or there was no speaker to say it."""
+
+    ticket: int
+    whole: bool
+
+
+Fact: TypeAlias = (
+    LiveChanged | SoundFound | SoundOpened | SoundLost | Meter | FirstAudio | MediaSilent | MediaBack | SpeechEnded
+)

@@ -8,6 +8,8 @@ The limiter turns down at once and comes back slowly (about 200 ms), so a sum ab
 rather than cut off; whatever is left after that is cut, hence "never".
 """
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,23 +32,28 @@ class Mixer:
         self._volume_now = 1.0
         self._duck_now = 1.0
         self._limit_now = 1.0
-        self._prompt = silence(0)
+        self._prompts: deque[tuple[int, Samples]] = deque()
+        self.ended: list[tuple[int, bool]] = []  # tickets of prompts that are over, and whether they were said whole
 
     def set_volume(self, volume: float) -> None:
         """Set the master volume, 0 to 1; reached within one cycle, without a click."""
         self._volume = min(1.0, max(0.0, volume))
 
-    def speak(self, samples: Samples) -> None:
+    def speak(self, samples: Samples, ticket: int = 0) -> None:
         """Queue spoken PCM (mono, 48 kHz) after what is still being said."""
-        self._prompt = np.concatenate((self._prompt, samples))
+        if len(samples):
+            self._prompts.append((ticket, samples))
+        else:
+            self.ended.append((ticket, True))
 
     def hush(self) -> None:
         """Stop speaking."""
-        self._prompt = silence(0)
+        self.ended += [(ticket, False) for ticket, _ in self._prompts]
+        self._prompts.clear()
 
     @property
     def speaking(self) -> bool:
-        return len(self._prompt) > 0
+        return bool(self._prompts)
 
     def mix(self, voice: Samples | None, tone: Samples | None) -> Samples:
         """Return one cycle of voice (or None), tone (or None) and prompt, mixed and limited."""
@@ -86,10 +93,14 @@ class Mixer:
         return np.clip(total, -self.maximum, self.maximum).astype(np.int16)
 
     def _take_prompt(self) -> Samples | None:
-        if len(self._prompt) == 0:
+        if not self._prompts:
             return None
-        part, self._prompt = self._prompt[:CYCLE_SAMPLES], self._prompt[CYCLE_SAMPLES:]
-        return part
+        ticket, samples = self._prompts.popleft()
+        if len(samples) > CYCLE_SAMPLES:
+            self._prompts.appendleft((ticket, samples[CYCLE_SAMPLES:]))
+        else:
+            self.ended.append((ticket, True))
+        return samples[:CYCLE_SAMPLES]
 
 
 def _between(before: float, after: float) -> NDArray[np.float32] | np.float32:
