@@ -37,8 +37,12 @@ CLIENT: tuple[signals.ClientMessage, ...] = (
     signals.AskAuthority(),
     signals.Enrol("token-of-an-invite", SIGNED_RECORD),
     signals.Login("anna", DEVICE, NONCE, 3, SIGNATURE, "callbox 0.1"),
+    signals.AskLink("token-of-a-link", SIGNED_RECORD.record, SIGNATURE),
     signals.JoinLane(filled(32, 5)),
     signals.PublishPrekeys(1, (PREKEY,)),
+    signals.PutRecord(13, SIGNED_RECORD),
+    signals.OpenLink(14, "token-of-a-link"),
+    signals.AnswerLink("token-of-a-link", NONCE, False),
     signals.ClaimPrekeys(2, "bert", (PEER,)),
     signals.FetchDevices(3, "bert"),
     signals.Submit(4, ENVELOPE),
@@ -75,6 +79,10 @@ SERVER: tuple[signals.ServerMessage, ...] = (
     signals.BlobPlace(10, BLOB, 2),
     signals.BlobPart(12, BLOB, 1, bytes(codec.PART_BYTES)),
     signals.DevicesChanged("bert"),
+    signals.LinkAsked("token-of-a-link", SIGNED_RECORD.record, SIGNATURE),
+    signals.LinkAnswered(NONCE, False),
+    signals.Linked(SIGNED_RECORD),
+    signals.Moved("box.example:8443", 1_700_000_000_000, b"signature in DER"),
 )
 
 BODIES: tuple[bodies.Body, ...] = (
@@ -91,6 +99,11 @@ BODIES: tuple[bodies.Body, ...] = (
     bodies.CallTaken(CALL_ID, "answered"),
     bodies.CallEnd(CALL_ID, Told.HUNG_UP),
     bodies.Probe(),
+    bodies.DeviceList((SIGNED_RECORD,)),
+    bodies.OwnRecords((bodies.OwnRecord("contact/bert/permission", b"ring", 7, DEVICE),), filled(32, 11)),
+    bodies.OwnText(MESSAGE_ID, "bert", "Grüße", True),
+    bodies.OwnCall(CALL_ID, "bert", True, "hung_up", True, 12.5, False),
+    bodies.OwnMarks((MESSAGE_ID,), "heard"),
 )
 
 

@@ -12,7 +12,20 @@ from callbox.base.time import Instant
 from callbox.crypto.errors import Untrusted
 from callbox.crypto.identity import Identity
 from callbox.crypto.sessions import SessionClass, Sessions
-from callbox.wire.bodies import Body, Heard, Inner, MissedCall, Probe, Text, VoiceMessage
+from callbox.wire.bodies import (
+    Body,
+    DeviceList,
+    Heard,
+    Inner,
+    MissedCall,
+    OwnCall,
+    OwnMarks,
+    OwnRecords,
+    OwnText,
+    Probe,
+    Text,
+    VoiceMessage,
+)
 from callbox.wire.codec import decode_inner, encode_inner
 from callbox.wire.errors import MalformedMessage
 from callbox.wire.records import DeviceRecord
@@ -25,6 +38,11 @@ _CLASSES_OF_BODY: dict[type, frozenset[str]] = {body: frozenset({"call"}) for bo
     MissedCall: frozenset({"mail"}),
     Heard: frozenset({"receipt"}),
     Probe: frozenset({"mail", "call"}),
+    DeviceList: frozenset({"mail"}),
+    OwnRecords: frozenset({"mail"}),
+    OwnText: frozenset({"mail"}),
+    OwnCall: frozenset({"mail"}),
+    OwnMarks: frozenset({"mail"}),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from callbox.wire.records import AccountName, DeviceId, Number, Words
+from callbox.wire.records import AccountName, DeviceId, Number, SignedRecord, Words
 from callbox.wire.told import Told
 
 
@@ -109,6 +109,59 @@ class Probe(msgspec.Struct, frozen=True, tag="probe"):
     """Nothing to say: the first letter of a session made anew, so that the other side adopts it."""
 
 
+class DeviceList(msgspec.Struct, frozen=True, tag="device-list"):
+    """Devices of the sender's account that were linked or revoked: sealed, so no server can withhold one of them."""
+
+    records: tuple[SignedRecord, ...]
+
+
+class OwnRecord(msgspec.Struct, frozen=True):
+    """One setting or contact field of an account, as the device with the highest stamp (counter, device) left it."""
+
+    key: str
+    value: bytes
+    counter: Number
+    device: DeviceId
+
+
+class OwnRecords(msgspec.Struct, frozen=True, tag="own-records"):
+    """To our own devices: what changed. `digest` of all records asks a device that has others to send all of its own.
+
+    An empty digest asks for nothing.
+    """
+
+    records: tuple[OwnRecord, ...]
+    digest: bytes = b""
+
+
+class OwnText(msgspec.Struct, frozen=True, tag="own-text"):
+    """To our own devices: a text that was written on this one."""
+
+    message_id: bytes
+    contact: AccountName
+    text: str
+    ready_made: bool = False
+
+
+class OwnCall(msgspec.Struct, frozen=True, tag="own-call"):
+    """To our own devices: the line of a call that this one made, answered or declined."""
+
+    call_id: bytes
+    contact: AccountName
+    outgoing: bool
+    reason: str
+    answered: bool
+    duration_s: float
+    knock: bool = False
+
+
+class OwnMarks(msgspec.Struct, frozen=True, tag="own-marks"):
+    """To our own devices: how far messages and calls have come; heard ones blink no more."""
+
+    messages: tuple[bytes, ...]
+    mark: Literal["sent", "delivered", "heard"]
+
+
 Body = (
     Text
     | VoiceMessage
@@ -123,6 +176,11 @@ Body = (
     | CallTaken
     | CallEnd
     | Probe
+    | DeviceList
+    | OwnRecords
+    | OwnText
+    | OwnCall
+    | OwnMarks
 )
 
 

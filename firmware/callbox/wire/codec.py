@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from callbox.wire.bodies import Heard, Inner, VoiceMessage
+from callbox.wire.bodies import Heard, Inner, OwnMarks, VoiceMessage
 from callbox.wire.errors import MalformedMessage
 from callbox.wire.names import is_valid_name
 from callbox.wire.records import KEY_BYTES, SIGNATURE_BYTES, DeviceRecord
@@ -149,7 +149,7 @@ _FIXED_BYTES = {
     "by_account": SIGNATURE_BYTES,
     "by_device": SIGNATURE_BYTES,
 }
-_NAMES = frozenset({"account", "from_account", "to_account", "peer_account"})
+_NAMES = frozenset({"account", "from_account", "to_account", "peer_account", "contact"})
 
 
 def _check_struct(message: object) -> None:
@@ -184,7 +184,9 @@ def _check_special(message: msgspec.Struct) -> None:
         raise MalformedMessage("a blob of a wrong size")
     if isinstance(message, Acknowledge) and any(len(letter[1]) != MESSAGE_ID_BYTES for letter in message.letters):
         raise MalformedMessage("message id of a wrong length")
-    if isinstance(message, Heard) and any(len(message_id) != MESSAGE_ID_BYTES for message_id in message.messages):
+    if isinstance(message, Heard | OwnMarks) and any(
+        len(message_id) != MESSAGE_ID_BYTES for message_id in message.messages
+    ):
         raise MalformedMessage("message id of a wrong length")
     if isinstance(message, Welcome):
         for account, _row in message.rows:

@@ -52,7 +52,10 @@ class Enrol(msgspec.Struct, frozen=True, tag="enrol"):
 
 
 class Login(msgspec.Struct, frozen=True, tag="login"):
-    """Prove to be a device: signature of its auth key over `codec.login_transcript`."""
+    """Prove to be a device: signature of its auth key over `codec.login_transcript`.
+
+    `record`: its own record, for a server that was restored from a backup and knows an older one, or none.
+    """
 
     account: AccountName
     device: DeviceId
@@ -60,6 +63,15 @@ class Login(msgspec.Struct, frozen=True, tag="login"):
     connection_epoch: Number
     signature: bytes
     software: Words = ""
+    record: SignedRecord | None = None
+
+
+class AskLink(msgspec.Struct, frozen=True, tag="ask-link"):
+    """A new device of an account, unproven, asks the one that made this link invite to sign its record."""
+
+    token: Words
+    record: bytes
+    by_device: bytes
 
 
 class JoinLane(msgspec.Struct, frozen=True, tag="join-lane"):
@@ -72,8 +84,33 @@ class JoinLane(msgspec.Struct, frozen=True, tag="join-lane"):
 
 
 class PublishPrekeys(msgspec.Struct, frozen=True, tag="publish-prekeys"):
+    """Offer prekeys. `replace`: those that the server holds may be used up already, so these take their place."""
+
     request: Number
     keys: tuple[SignedKey, ...]
+    replace: bool = False
+
+
+class PutRecord(msgspec.Struct, frozen=True, tag="put-record"):
+    """A device of our account, signed by the account's key: linked, changed or revoked."""
+
+    request: Number
+    record: SignedRecord
+
+
+class OpenLink(msgspec.Struct, frozen=True, tag="open-link"):
+    """An invite for a further device of ours was made; whoever comes with its token may ask us for the signature."""
+
+    request: Number
+    token: Words
+
+
+class AnswerLink(msgspec.Struct, frozen=True, tag="answer-link"):
+    """To the device that asked: the nonce that the token commits to, or `agreed` False: not this one. Not answered."""
+
+    token: Words
+    nonce: bytes
+    agreed: bool = True
 
 
 class ClaimPrekeys(msgspec.Struct, frozen=True, tag="claim-prekeys"):
@@ -239,6 +276,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     calls_enabled: bool
     rows: tuple[tuple[AccountName, Row], ...] = ()
     blob_parts: Number = 0  # parts that a blob may have here; 0: this server takes none
+    known_epoch: Number = 0  # of this device's login before this one, as far as the server knows
 
 
 class LaneJoined(msgspec.Struct, frozen=True, tag="lane-joined"):
@@ -326,12 +364,45 @@ class DevicesChanged(msgspec.Struct, frozen=True, tag="devices-changed"):
     account: AccountName
 
 
+class LinkAsked(msgspec.Struct, frozen=True, tag="link-asked"):
+    """A new device came with the token of our link invite: its record, which only it has signed so far."""
+
+    token: Words
+    record: bytes
+    by_device: bytes
+
+
+class LinkAnswered(msgspec.Struct, frozen=True, tag="link-answered"):
+    """What the account's device said to our `ask-link`: both now show the same numbers."""
+
+    nonce: bytes
+    agreed: bool = True
+
+
+class Linked(msgspec.Struct, frozen=True, tag="linked"):
+    """The account has signed our record: log in."""
+
+    record: SignedRecord
+
+
+class Moved(msgspec.Struct, frozen=True, tag="moved"):
+    """The server goes on at another address, with the same authority, whose signature this carries."""
+
+    address: Words
+    decided_ms: Number
+    proof: bytes
+
+
 ClientMessage = (
     AskAuthority
     | Enrol
     | Login
     | JoinLane
+    | AskLink
     | PublishPrekeys
+    | PutRecord
+    | OpenLink
+    | AnswerLink
     | ClaimPrekeys
     | FetchDevices
     | Submit
@@ -366,4 +437,8 @@ ServerMessage = (
     | BlobPlace
     | BlobPart
     | DevicesChanged
+    | LinkAsked
+    | LinkAnswered
+    | Linked
+    | Moved
 )
