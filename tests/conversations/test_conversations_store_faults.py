@@ -50,7 +50,7 @@ BROKEN = {
     "cut off": Broken("damaged", "Restore a backup", lambda path: os.truncate(path, 4096 * 3 + 100)),
     "text": Broken("damaged", "Restore a backup", lambda path: path.write_text("hello\n" * 3000)),
     "another program's": Broken("damaged", "other program", edit("PRAGMA application_id = 7")),
-    "newer": Broken("newer", "newer callbox", edit("PRAGMA user_version = 2")),
+    "newer": Broken("newer", "newer callbox", edit("PRAGMA user_version = 99")),
     "a table gone": Broken("damaged", "no such table", edit("DROP TABLE facts")),
     "the check gone": Broken("other-key", "another key", edit("DELETE FROM facts")),
     "a key swapped": Broken(

@@ -220,6 +220,32 @@ def test_days_are_a_setting() -> None:
     assert expired([text(A, NOW - 2 * DAY_MS)], NOW, BUILT, Retention(text_days=1)) == [DeleteItem(A)]
 
 
+ONE_DAY = NOW - DAY_MS
+NOTHING = Retention(text_days=0, voice_days=0, call_days=0)
+
+
+@pytest.mark.parametrize(
+    ("item", "goes"),
+    [
+        (text(A, NOW), False),  # nobody has heard it
+        (text(A, NOW - 30 * DAY_MS - 1), True),
+        (msgspec.structs.replace(text(A, NOW), state="heard"), True),
+        (msgspec.structs.replace(text(A, ONE_DAY), outgoing=True, state="sent"), False),
+        (msgspec.structs.replace(text(A, NOW), outgoing=True, state="delivered"), True),
+        (msgspec.structs.replace(text(A, NOW), outgoing=True, state="unsent"), True),
+        (call(A, NOW), True),
+        (msgspec.structs.replace(call(A, NOW), heard=False), False),
+    ],
+)
+def test_with_no_days_at_all_things_stay_until_they_reached_their_person(item: TextItem | CallItem, goes: bool) -> None:
+    assert expired([item], NOW, BUILT, NOTHING) == ([DeleteItem(A)] if goes else [])
+
+
+def test_what_waits_to_be_sent_is_never_too_old() -> None:
+    waiting = msgspec.structs.replace(text(A, NOW - 200 * DAY_MS), outgoing=True, state="queued")
+    assert expired([waiting], NOW, BUILT) == []
+
+
 def test_impossible_dates_are_mended_and_cost_nothing() -> None:
     in_1970, in_2099 = text(A, 5000), call(B, NOW + 20_000 * DAY_MS)
     assert expired([in_1970, in_2099], NOW, BUILT) == [PutItem(text(A, NOW)), PutItem(call(B, NOW))]

@@ -27,6 +27,7 @@ from callbox.app.interrupted import Interrupted
 from callbox.app.keys import Keys
 from callbox.app.people import People
 from callbox.app.post import Post
+from callbox.app.records import Records
 from callbox.app.saved import Saved
 from callbox.app.settings import BoxSettings
 from callbox.audio import facts as audio
@@ -79,6 +80,7 @@ class Box:
         self.directory = Directory(core, saved.contacts, saved.peers)
         self.people = People(core, saved.contacts, saved.controls)
         self.post = Post(core, self.people, self.directory, saved)
+        self.records = Records(core, self.post)
         outcomes = Outcomes(
             recorded=self._call_recorded,
             missed=self.post.missed_call,
@@ -111,6 +113,7 @@ class Box:
             self.front.deadline,
             self.control.deadline,
             self.post.deadline,
+            self.records.deadline,
             self._leave_at,
         )
 
@@ -147,6 +150,7 @@ class Box:
         self.calling.tick()
         self.front.tick()
         self.post.tick()
+        self.records.tick()
         if self._leave_at is not None and now >= self._leave_at:
             core.emit(*core.link.stop(now))
             self.finished = True
@@ -224,6 +228,7 @@ class Box:
         self.keys.publish(event.welcome.prekeys_left)
         self.people.session_up(event.welcome)
         self.post.session_up()
+        self.records.session_up()
         self.calling.feed(call_happened.LinkBack())
         self.interrupted.take_up()
 

@@ -22,6 +22,11 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class SettleStore:
+    """This program has proved good: let go of the store's copy for an earlier one. Not answered."""
+
+
+@dataclass(frozen=True, slots=True)
 class ShowLights:
     """Brightness 0..1 per light of the board."""
 
@@ -65,5 +70,5 @@ class Log:
     text: str
 
 
-OwnEffect: TypeAlias = Commit | ShowLights | AttachRoute | DetachRoute | Answer | MoveButton | Log
+OwnEffect: TypeAlias = Commit | SettleStore | ShowLights | AttachRoute | DetachRoute | Answer | MoveButton | Log
 Effect: TypeAlias = OwnEffect | LinkEffect | Command

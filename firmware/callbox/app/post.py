@@ -25,7 +25,7 @@ from callbox.calls.effects import QueueMissedNotice, RecordCall
 from callbox.conversations.admission import TextWelcome
 from callbox.conversations.items import CallItem, Item
 from callbox.conversations.outbox import TABLE, Letter, Outbox
-from callbox.conversations.retention import expired
+from callbox.conversations.retention import Retention, expired
 from callbox.conversations.stores import Write
 from callbox.conversations.threads import Threads
 from callbox.wire.bodies import Body, Heard, MissedCall, Text
@@ -35,7 +35,6 @@ from callbox.wire.signals import Accepted, Denied, Envelope, ServerMessage, Subm
 LETTER_TTL_S = 30 * 24 * 3600
 MAX_TEXT_BYTES = 40_000
 SEEK_AGAIN_S = CLAIM_AGAIN_S + 1.0
-RETENTION_EVERY_S = 24 * 3600.0
 
 StoredClass = Literal["mail", "receipt"]
 _bodies = msgspec.msgpack.Decoder(Body)
@@ -53,7 +52,6 @@ class Post:
         self._unsaved: set[str] = set()  # sealed, and not on disk yet
         self._reaching: set[str] = set()
         self._sought: dict[str, Instant] = {}  # device without a session -> when to look for one again
-        self._retention_at: Instant | None = None
         self.inbox = Inbox(core, people, directory, self.threads, self._outbox, saved)
         self.inbox.on_text = self._text_came
         self.inbox.pump = self.pump
@@ -170,7 +168,7 @@ class Post:
         self.pump()
 
     def tick(self) -> None:
-        """Retry what was refused, and once a day let go of what is too old."""
+        """Retry what was refused."""
         now = self._core.now
         if self._outbox.deadline is not None and now >= self._outbox.deadline:
             self._outbox.tick(now)
@@ -178,9 +176,6 @@ class Post:
         if any(due <= now for due in self._sought.values()):
             self._sought = {device: due for device, due in self._sought.items() if due > now}
             self.pump()
-        if self._retention_at is None or now >= self._retention_at:
-            self._retention_at = now + RETENTION_EVERY_S
-            self._retire()
 
     def pump(self) -> None:
         """Move every letter as far as it goes now."""
@@ -287,10 +282,10 @@ class Post:
         if welcome in ("read", "request"):
             self._core.emit(Play(Tone.MESSAGE, False))
 
-    def _retire(self) -> None:
-        """Apply the retention rules; an untrusted clock deletes nothing."""
+    def retire(self, keep: Retention) -> None:
+        """Let go of what is too old; an untrusted clock deletes nothing."""
         now_ms = self._core.wall_ms
-        writes = self.threads.drop(expired(self.threads.items(limit=1_000_000), now_ms, TRUSTED_AFTER_MS))
+        writes = self.threads.drop(expired(self.threads.items(limit=1_000_000), now_ms, TRUSTED_AFTER_MS, keep))
         gone, outbox_writes = self._outbox.expired(now_ms, TRUSTED_AFTER_MS)
         unsent = [write for letter in gone for write in self.threads.unsent(letter.message_id, "expired")]
         writes = [*writes, *outbox_writes, *unsent, *self.inbox.seen.expired(now_ms, TRUSTED_AFTER_MS)]

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from callbox.conversations.retention import Retention
+
 
 class PanelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Buttons and lights."""
@@ -54,3 +56,4 @@ class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     panel: PanelSettings = PanelSettings()
     sound: SoundSettings = SoundSettings()
     calls: CallSettings = CallSettings()
+    keep: Retention = Retention()

@@ -103,6 +103,7 @@ class World:
             LaneDown: lambda effect: self._voice.lane_down(effect.lane),
             MediaReceived: lambda effect: None,  # the voice took its messages before they came to the link
             do.Commit: self._commit,
+            do.SettleStore: lambda effect: self._settle_store(),
             do.ShowLights: lambda effect: self._pins.show(effect.levels),
             do.AttachRoute: lambda effect: self._voice.attach(effect.route),
             do.DetachRoute: lambda effect: self._voice.detach(),
@@ -226,6 +227,9 @@ class World:
             self._store_moved_at = self.now()
         self._unstored += 1
         self._store_thread.submit(self._store.commit, list(effect.writes)).add_done_callback(done)
+
+    def _settle_store(self) -> None:
+        self._store_thread.submit(self._store.settle)
 
     def _stored(self, event: happened.Event) -> None:
         self._unstored -= 1

@@ -305,6 +305,8 @@ class SimulatedBox:
                 self._voice.detach()
             case do.Commit():
                 self._commit(effect)
+            case do.SettleStore():
+                self.store.settle()
             case do.ShowLights(levels=levels):
                 self.pins.show(levels)
                 self.world.note_lights(self.name, " ".join(name for name in levels if self.light(name)))

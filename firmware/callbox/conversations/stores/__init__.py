@@ -102,6 +102,10 @@ class Store(Protocol):
         """Make all writes durable in their order, or raise StoreFault and leave everything as it was."""
         ...
 
+    def settle(self) -> None:
+        """This program has proved good: let go of what an earlier one would need to come back."""
+        ...
+
     def close(self) -> None:
         """Let go of the store. Closing twice does nothing."""
         ...

@@ -49,5 +49,8 @@ class MemoryStore:
             case ForgetThread(contact):
                 self._items = {key: item for key, item in self._items.items() if item.contact != contact}
 
+    def settle(self) -> None:
+        """There is nothing of an earlier program here."""
+
     def close(self) -> None:
         """Keep everything: the next box on this store finds it."""

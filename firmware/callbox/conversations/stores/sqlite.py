@@ -25,7 +25,8 @@ import msgspec
 from callbox.conversations.items import Item
 from callbox.conversations.stores import Delete, DeleteItem, Fields, ForgetThread, Put, PutItem, StoreFault, Write
 from callbox.conversations.stores.sqlite_faults import fault_of, read_only, unreadable
-from callbox.conversations.stores.sqlite_schema import create, inspect
+from callbox.conversations.stores.sqlite_migrations import forget_copies, keep_copy, migrate, version_of
+from callbox.conversations.stores.sqlite_schema import SCHEMA_VERSION, create, inspect
 
 _SETTINGS = ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 _THREAD_KEY_BYTES = 32
@@ -99,6 +100,9 @@ class SqliteStore:
             if any(isinstance(write, ForgetThread) for write in writes):
                 # The destroyed key is still in the log: write the log back over the file and cut it.
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def settle(self) -> None:
+        forget_copies(self._path)
 
     def close(self) -> None:
         self._closed = True
@@ -233,13 +237,24 @@ class SqliteStore:
             connection.execute("BEGIN EXCLUSIVE")
             if not looked:
                 inspect(connection, self._path, self._fields)
-            if not connection.execute("PRAGMA user_version").fetchone()[0]:
+            version = version_of(connection)
+            if not version:
                 create(connection, self._fields)
             connection.execute("COMMIT")
+            if 0 < version < SCHEMA_VERSION:
+                self._migrate(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        """Bring the file up to the present layout; the exclusive lock outlasts the commit before."""
+        if self._copy is None:
+            keep_copy(connection, self._path)
+        connection.execute("BEGIN EXCLUSIVE")
+        migrate(connection, self._fields, SCHEMA_VERSION)
+        connection.execute("COMMIT")
 
     def _look_over(self, path: Path) -> bool:
         """Inspect the file read-only; False when a full card has no room for the index that SQLite needs for that."""

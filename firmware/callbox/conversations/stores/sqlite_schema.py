@@ -7,7 +7,7 @@ from callbox.conversations.stores import Fields
 from callbox.conversations.stores.sqlite_faults import newer_schema, other_key, unreadable
 
 APPLICATION_ID = 0x43424F58  # "CBOX"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # see sqlite_migrations
 _SCHEMA = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE rows (number INTEGER PRIMARY KEY, tbl TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL)",

@@ -40,11 +40,13 @@ from callbox.server.shell.home import Home, wall_ms
 from callbox.server.shell.store_thread import StoreThread
 from callbox.server.shell.tls import server_context
 from callbox.server.stores.sql import SqlStore
+from callbox.server.stores.sql_migrations import forget_copies
 from callbox.wire.errors import MalformedMessage
 from callbox.wire.media import MEDIA_TYPE
 
 SWEEP_S = 1.0
 RENEW_S = 30 * 86_400.0
+PROVEN_S = 600.0  # having served for so long, a newer server has proved good
 RENEW_AGAIN_S = 3600.0
 BACKLOG = 256
 _MEDIA = bytes([MEDIA_TYPE])
@@ -61,7 +63,7 @@ class Serving:
         home.issue_leaf(hosts)
         self.context = server_context(home.leaf_certificate, home.leaf_key)
         self._loop = asyncio.get_running_loop()
-        self._store = SqlStore(home.store_file)
+        self._store = SqlStore(home.store_file, may_migrate=True)
         snapshot = self._store.open()
         self._core = Server(settings, SystemChance(), snapshot, home.authority().der, self.now())
         self._store_thread = StoreThread(self._store, AuditLog(home.audit_file), self._outcomes, self._store_crashed)
@@ -88,6 +90,7 @@ class Serving:
         )
         self._door = Door(listening)
         self._sweep(renew_at=self.now() + RENEW_S)
+        self._loop.call_later(PROVEN_S, forget_copies, self._home.store_file)
         self._set_timer()
 
     def ask_to_stop(self) -> None:

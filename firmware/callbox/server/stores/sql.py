@@ -16,16 +16,21 @@ from sqlalchemy.pool import StaticPool
 from callbox.server.items import Account, Device, Invite, Letter, LetterMark, Prekey, Request, StoreSnapshot, Write
 from callbox.server.stores import StoreFault
 from callbox.server.stores import sql_tables as tables
+from callbox.server.stores.sql_migrations import keep_copy, migrate
 from callbox.wire.records import SignedKey, SignedRecord
 
 BUSY_TIMEOUT_MS = 10_000
 
 
 class SqlStore:
-    """A store in the SQLite file `path`. One thread at a time; several processes may share the file."""
+    """A store in the SQLite file `path`. One thread at a time; several processes may share the file.
 
-    def __init__(self, path: Path) -> None:
+    `may_migrate`: change a file of an earlier version. For the server alone: others would change it under its feet.
+    """
+
+    def __init__(self, path: Path, may_migrate: bool = False) -> None:
         self._path = path
+        self._may_migrate = may_migrate
         self._engine: Engine | None = None
 
     def open(self) -> StoreSnapshot:
@@ -39,6 +44,10 @@ class SqlStore:
         )
         event.listen(self._engine, "connect", _set_up)
         event.listen(self._engine, "begin", _begin)
+        with self._transaction() as connection:
+            version = self._version(connection)
+        if version and version < tables.SCHEMA_VERSION:
+            keep_copy(self._path, version)
         with self._transaction() as connection:
             self._make_tables(connection)
             return _snapshot(connection)
@@ -85,19 +94,32 @@ class SqlStore:
                 f"The store {self._path} failed: {error.orig}.", "Is the disk full, or not writable?"
             ) from error
 
-    def _make_tables(self, connection: Connection) -> None:
+    def _version(self, connection: Connection) -> int:
+        """Return the version of the file, 0 of an empty one. Raises StoreFault if it is none that may be used here."""
         if not inspect(connection).has_table(tables.meta.name):
-            tables.metadata.create_all(connection)
-            version = {"key": "schema_version", "value": str(tables.SCHEMA_VERSION)}
-            connection.execute(insert(tables.meta).values(version))
-            return
+            return 0
         wanted = select(tables.meta.c.value).where(tables.meta.c.key == "schema_version")
-        found = connection.execute(wanted).scalar()
-        if found != str(tables.SCHEMA_VERSION):
+        found, known = str(connection.execute(wanted).scalar()), tables.SCHEMA_VERSION
+        if not found.isdecimal() or int(found) > known:
             raise StoreFault(
-                f"The store {self._path} has the schema version {found}, this Callbox knows {tables.SCHEMA_VERSION}.",
+                f"The store {self._path} has the schema version {found}, this Callbox knows {known}.",
                 "Start the Callbox version that wrote it, or a newer one. Nothing was changed.",
             )
+        if int(found) < known and not self._may_migrate:
+            raise StoreFault(
+                f"The store {self._path} is of an earlier version of Callbox ({found}, now {known}).",
+                "Start the server once with this version (callbox server run): it brings the store up to date.",
+            )
+        return int(found)
+
+    def _make_tables(self, connection: Connection) -> None:
+        version = self._version(connection)
+        if not version:
+            tables.metadata.create_all(connection)
+            written = {"key": "schema_version", "value": str(tables.SCHEMA_VERSION)}
+            connection.execute(insert(tables.meta).values(written))
+        elif version < tables.SCHEMA_VERSION:
+            migrate(connection, version, tables.SCHEMA_VERSION)
 
 
 def _refuse_damaged(path: Path) -> None:

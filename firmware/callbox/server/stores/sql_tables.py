@@ -37,7 +37,7 @@ from callbox.server.items import (
 )
 from callbox.wire.signals import Envelope
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # see sql_migrations
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False))
