@@ -156,7 +156,13 @@ USB = ("Device (USB-Audio)",)
         ("panel", PinFacts("simulated", "breadboard"), "ok", "Simulated", ""),
         ("panel", PinFacts("gpio", "b", ("b.toml:7 [light.x]: no",)), "fault", "b.toml:7", "boards list"),
         ("panel", PinFacts("simulated", "b", ("b.toml:7 [light.x]: no",)), "fault", "b.toml:7", "boards list"),
-        ("panel", PinFacts("gpio", "b", (), "/", False), "fault", "may not write to /", "LG_WD"),
+        (
+            "panel",
+            PinFacts("gpio", "b", shared=(HeldLine("button.talk", 2, "i2c"),)),
+            "warning",
+            "I²C too",
+            "raspi-config",
+        ),
         ("panel", PinFacts("gpio", "b", trouble=Trouble("No header.", "Simulate.")), "fault", "No header", "Simulate."),
         (
             "panel",

@@ -9,6 +9,7 @@ import pytest
 
 from callbox.app import effects as do
 from callbox.app import events as happened
+from callbox.app.boards import find_board
 from callbox.app.health import LOOP_S, SOUND_S, STORE_S, Vitals, ailment
 from callbox.app.sound import SoundThread
 from callbox.app.world import Events, World
@@ -19,7 +20,6 @@ from callbox.conversations.stores import Put, StoreFault, Write
 from callbox.conversations.stores.memory import MemoryStore
 from callbox.link.transports import Transport
 from callbox.notify import feed_watchdog
-from callbox.panel.boards import find_board
 from callbox.panel.pins.simulated import SimulatedPins
 from callbox.testing.network_transport import SimulatedTransport
 from callbox.testing.world import World as SimulatedWorld

@@ -8,6 +8,7 @@ import pytest
 
 from callbox.app import effects as do
 from callbox.app import events as happened
+from callbox.app.boards import find_board
 from callbox.app.world import Events, World
 from callbox.audio.devices.simulated import SimulatedDevices
 from callbox.audio.engine import Engine
@@ -16,7 +17,6 @@ from callbox.conversations.stores import Put
 from callbox.conversations.stores.memory import MemoryStore
 from callbox.link import events as link
 from callbox.link.transports import Transport
-from callbox.panel.boards import find_board
 from callbox.panel.pins.simulated import SimulatedPins
 from callbox.testing.network import Network
 from callbox.testing.network_transport import SimulatedTransport

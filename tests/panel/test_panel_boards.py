@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callbox.app.boards import NoSuchBoard, find_board, list_boards
 from callbox.base.errors import WrongUse
-from callbox.panel.boards import BadBoard, NoSuchBoard, find_board, list_boards, load_board, rewired
+from callbox.panel.boards import BadBoard, load_board, rewired
 from callbox.panel.header import GROUNDS, POSITION_OF_GPIO, RESERVABLE, nearest_ground
 from callbox.panel.parts import Board, Button, Light, Switch
 

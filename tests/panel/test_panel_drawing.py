@@ -6,7 +6,8 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from callbox.panel.boards import find_board, list_boards, load_board
+from callbox.app.boards import find_board, list_boards
+from callbox.panel.boards import load_board
 from callbox.panel.drawing import page, svg, table
 
 BOARDS = Path(__file__).parents[2] / "hw" / "boards"

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callbox.app.boards import find_board
 from callbox.base.time import Instant
-from callbox.panel.boards import find_board, load_board
+from callbox.panel.boards import load_board
 from callbox.panel.contacts import contacts
 from callbox.panel.gestures import (
     ButtonChanged,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbox.panel.boards import find_board, list_boards
+from callbox.app.boards import find_board, list_boards
 from callbox.panel.lights import ALL_LIGHTS, CallLook, LightState, lights, next_change
 
 IDLE = LightState(live=False, muted=False, call="idle")

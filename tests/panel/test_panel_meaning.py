@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from callbox.panel.boards import find_board
+from callbox.app.boards import find_board
 from callbox.panel.contacts import contacts
 from callbox.panel.gestures import (
     ButtonChanged,

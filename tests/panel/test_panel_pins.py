@@ -1,8 +1,14 @@
 """The pins family: one contract for every member, the real pins driven electrically through gpiozero's mock."""
 
+import grp
+import os
+import pwd
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import pytest
@@ -10,11 +16,13 @@ from gpiozero import LED
 from gpiozero.exc import PinInvalidPull
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
+from callbox.app.boards import find_board
 from callbox.base.errors import WrongUse
-from callbox.panel.boards import find_board, load_board
+from callbox.panel.boards import load_board
 from callbox.panel.parts import Board
 from callbox.panel.pins import Pins, PinsUnavailable, members, open_pins
-from callbox.panel.pins.gpio import GpioPins, find_header_chip
+from callbox.panel.pins._chip import find_header_chip, line_holder, load_lgpio, refusal
+from callbox.panel.pins.gpio import GpioPins
 from callbox.panel.pins.simulated import SimulatedPins
 
 EVERY_WIRING = load_board(
@@ -210,8 +218,18 @@ def test_a_pin_in_use_is_told_in_words_and_the_others_are_let_go(tmp_path: Path)
     assert not taken.closed
     with pytest.raises(PinsUnavailable) as caught:
         GpioPins(find_board("breadboard"), factory, tmp_path)
-    assert str(caught.value).startswith("[button.dial2] GPIO24 is in use by another program or driver.\nStop it")
+    assert str(caught.value).startswith("[button.dial2] GPIO24 is in use by another part of this program.\nStop that")
     assert factory.pins == {}
+
+
+@pytest.mark.parametrize("message", ["GPIO busy", "'GPIO busy'"])
+def test_who_holds_a_pin_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str) -> None:
+    def refuse(factory: MockFactory, pin: int) -> None:
+        raise ChipRefusedError(message)
+
+    monkeypatch.setattr(MockFactory, "pin", refuse)
+    with pytest.raises(PinsUnavailable, match=r"\[light.live\] GPIO\d+ is in use by `spi0 CS0`\.\nStop that"):
+        GpioPins(find_board("breadboard"), MockFactory(), tmp_path, lambda pin: "`spi0 CS0`")
 
 
 def test_what_a_pin_refuses_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,9 +251,14 @@ class FakeLgpio:
 
     error = ChipRefusedError
 
-    def __init__(self, chips: dict[int, str | None]) -> None:
+    def __init__(self, chips: dict[int, str | None], line: list[Any] | None = None) -> None:
         self.chips = chips
+        self.line = line
         self.open: set[int] = set()
+
+    def gpio_get_line_info(self, handle: int, pin: int) -> list[Any]:
+        assert self.line is not None
+        return self.line
 
     def gpiochip_open(self, number: int) -> int:
         if self.chips[number] is None:
@@ -274,13 +297,73 @@ def test_the_header_is_found_by_its_label(tmp_path: Path, chips: dict[int, str |
     assert header_chip(tmp_path, chips) == number
 
 
-@pytest.mark.parametrize(
-    ("chips", "words"),
-    [({}, "no 40-pin GPIO header"), ({0: "pch-gpio"}, "no 40-pin GPIO header"), ({0: None}, "may not be opened")],
-)
-def test_a_machine_without_header_is_told_what_to_do(tmp_path: Path, chips: dict[int, str | None], words: str) -> None:
-    with pytest.raises(PinsUnavailable, match=words):
+def test_a_chip_that_does_not_open_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(PinsUnavailable, match=r"may (not )?open the GPIO pins"):
+        header_chip(tmp_path, {0: None})
+
+
+@pytest.mark.parametrize("chips", [{}, {0: "pch-gpio"}])
+def test_a_machine_without_header_is_told_what_to_do(tmp_path: Path, chips: dict[int, str | None]) -> None:
+    with pytest.raises(PinsUnavailable, match="no 40-pin GPIO header"):
         header_chip(tmp_path, chips)
+
+
+@pytest.mark.parametrize(
+    ("mine", "group", "mode", "words", "cure"),
+    [
+        (False, "staff", 0o660, "by the user pi, who is not in the group staff", "sudo usermod -aG staff pi"),
+        (False, "root", 0o600, "given to no group", "udevadm trigger"),
+        (False, "staff", 0o600, "given to no group", "udevadm trigger"),
+        (True, "staff", 0o660, "The service may not open", "DeviceAllow=char-gpiochip rw"),
+    ],
+)
+def test_a_chip_that_may_not_be_opened_is_told_with_the_cure_that_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine: bool, group: str, mode: int, words: str, cure: str
+) -> None:
+    chip = tmp_path / "gpiochip0"
+    chip.touch()
+    owners = SimpleNamespace(st_gid=grp.getgrnam(group).gr_gid, st_mode=mode)
+    monkeypatch.setattr(Path, "stat", lambda path: owners)
+    monkeypatch.setattr(os, "access", lambda path, mode: mine)
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: SimpleNamespace(pw_name="pi"))
+    told = refusal(chip)
+    assert words in told.what
+    assert cure in told.cure
+
+
+@pytest.mark.parametrize(
+    ("flags", "user", "holder"),
+    [
+        (0, "", ""),
+        (1, "spi0 CS0", "`spi0 CS0`"),
+        (3, "lg", "another program that uses lgpio, as gpiozero does"),
+        (1, "", "a driver of the kernel"),
+    ],
+)
+def test_the_kernel_names_who_holds_a_line(flags: int, user: str, holder: str) -> None:
+    fake = FakeLgpio({0: "pinctrl-bcm2711"}, [0, 8, flags, "SPI_CE0_N", user])
+    assert line_holder(fake, 0, 8) == holder
+    assert not fake.open
+
+
+def test_lgpio_without_a_folder_to_write_to_is_not_even_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LG_WD", str(tmp_path / "none"))
+    with pytest.raises(PinsUnavailable, match="may not write to") as caught:
+        load_lgpio()
+    assert "LG_WD" in caught.value.cure
+
+
+def test_loading_lgpio_keeps_the_current_folder_and_fills_no_other(tmp_path: Path) -> None:
+    work, here = tmp_path / "work", tmp_path / "here"
+    for folder in (work, here):
+        folder.mkdir()
+    program = "from callbox.panel.pins._chip import load_lgpio; load_lgpio(); import os; print(os.getcwd())"
+    environment = {**os.environ, "LG_WD": "", "RUNTIME_DIRECTORY": f"{work}:/elsewhere"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=here, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(here)
+    assert not list(here.iterdir())
 
 
 # --- opening by name ---

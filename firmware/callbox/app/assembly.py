@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from callbox.app.boards import find_board
 from callbox.app.box import Box, ServerPlace
 from callbox.app.control_socket import ControlSocket
 from callbox.app.home import Home
@@ -21,7 +22,6 @@ from callbox.crypto.vaults import open_vault
 from callbox.link.transports import Events, Transport
 from callbox.link.transports.dialling import parse_address
 from callbox.link.transports.websocket import WebSocketTransport
-from callbox.panel.boards import find_board
 from callbox.panel.pins import open_pins
 
 

@@ -10,9 +10,11 @@ from callbox.app.doctor_known import (
     SoundFacts,
     WifiFacts,
 )
+from callbox.panel.pins import STOP_OR_MOVE
 
 LOW_VOLTAGE, SLOWED = 0x1, 0xE
 SINCE_START = 16  # these bits, shifted: it has been so since the Pi started
+BUS_NAMES = {"i2c": "I²C", "spi": "SPI", "uart": "the serial port"}
 _SUPPLY = "Use the supply made for this Pi and a short, thick cable; a USB device that draws much needs its own supply."
 
 
@@ -55,15 +57,16 @@ def judge_pins(facts: PinFacts | NotLooked) -> list[Finding]:
     if facts.backend == "simulated":
         well = f"Simulated, board {facts.board}: no pins are used, `callbox press` presses."
         return found or [Finding(area, "ok", well)]
-    if not facts.work_folder_writable:
-        cure = "Let LG_WD name a folder that this user may write to; the service has one by itself."
-        what = f"lgpio needs a folder to write to, and may not write to {facts.work_folder}."
-        found.append(Finding(area, "fault", what, cure))
     if facts.trouble is not None:
         found.append(Finding(area, "fault", sentence(facts.trouble.what), facts.trouble.cure))
     for line in facts.busy or ():
-        cure = "Stop that (an overlay in /boot/firmware/config.txt, or a program), or give the part another pin."
-        found.append(Finding(area, "fault", f"[{line.section}] GPIO{line.pin} is in use by {line.holder}.", cure))
+        what = f"[{line.section}] GPIO{line.pin} is in use by {line.holder}."
+        found.append(Finding(area, "fault", what, STOP_OR_MOVE))
+    for line in facts.shared:
+        bus = BUS_NAMES[line.holder]
+        what = f"[{line.section}] GPIO{line.pin} belongs to {bus} too, which is switched on: one disturbs the other."
+        cure = f"Switch {bus} off (sudo raspi-config, Interface Options), or give the part another pin in box.toml."
+        found.append(Finding(area, "warning", what, cure))
     if facts.activity_light and facts.trouble is None:
         cure = "Let the box's user write there (a udev rule), or give [light.status] a pin and an LED of its own."
         found.append(Finding(area, "warning", f"The Pi's own light cannot be used: {facts.activity_light}.", cure))

@@ -156,15 +156,17 @@ class HeldLine:
 
 @dataclass(frozen=True, slots=True)
 class PinFacts:
-    """`problems` are those of the board file. `busy` is None where the lines were not looked at."""
+    """`problems` are those of the board file. `busy` is None where the lines were not looked at.
+
+    `shared`: parts on pins of a bus that is switched on; the holder is the bus.
+    """
 
     backend: str
     board: str
     problems: tuple[str, ...] = ()
-    work_folder: str = ""
-    work_folder_writable: bool = True
     trouble: Trouble | None = None
     busy: tuple[HeldLine, ...] | None = None
+    shared: tuple[HeldLine, ...] = ()
     activity_light: str = ""  # why the Pi's own light cannot be used, though the board names it
 
 

@@ -36,7 +36,12 @@ from callbox.base.settings import BadSettings
 Answer = TypeVar("Answer")
 PROGRAM_S = 5.0
 SOUND_S = 10.0
-IN_USE = 1  # lgpio: the kernel has given the line to somebody
+# What shows that a bus of the header is switched on. The serial port is its login's too.
+BUSES = {
+    "i2c": ("dev/i2c-1",),
+    "spi": ("dev/spidev0.*",),
+    "uart": ("dev/serial0",),
+}
 _CARD = re.compile(r"^ *\d+ \[(\S+) *\]: (.*)$", re.MULTILINE)
 
 
@@ -154,18 +159,12 @@ def look_at_codec(open_codec: Callable[[], object] | None = None) -> CodecFacts:
     return CodecFacts()
 
 
-def _lgpio() -> Any:
-    import lgpio
-
-    return lgpio
-
-
 def look_at_pins(
-    panel: PanelSettings, running: bool, machine: Machine, load_lgpio: Callable[[], Any] = _lgpio
+    panel: PanelSettings, running: bool, machine: Machine, load_lgpio: Callable[[], Any] | None = None
 ) -> PinFacts:
     """Read the board file; on real pins find the chip, and ask the kernel who holds each line."""
-    from callbox.panel.boards import find_board
-    from callbox.panel.pins import PinsUnavailable, gpio
+    from callbox.app.boards import find_board
+    from callbox.panel.pins import PinsUnavailable, _chip
 
     try:
         board = find_board(panel.board)
@@ -175,21 +174,19 @@ def look_at_pins(
         return PinFacts(panel.backend, panel.board, (error.what,))
     if panel.backend == "simulated":
         return PinFacts(panel.backend, board.name)
-    folder = gpio.work_folder()
+    pins = _pins(board)
     light = _activity_light(machine) if any(part.pin == "ACT" for part in board.lights.values()) else ""
-    if not machine.may(Path(folder), os.W_OK | os.X_OK):
-        return PinFacts(panel.backend, board.name, (), folder, False, activity_light=light)
-    os.environ["LG_WD"] = folder
     trouble, busy = None, None
     try:
-        lgpio = load_lgpio()
-        number = gpio.find_header_chip(lgpio, machine.root / "dev")
-        busy = None if running else _busy_lines(lgpio, number, _pins(board))
+        lgpio = (load_lgpio or _chip.load_lgpio)()
+        number = _chip.find_header_chip(lgpio, machine.root / "dev")
+        if not running:
+            holders = {section: _chip.line_holder(lgpio, number, pin) for section, pin in pins.items()}
+            busy = tuple(HeldLine(section, pins[section], holder) for section, holder in holders.items() if holder)
     except PinsUnavailable as error:
         trouble = Trouble(error.what, error.cure)
-    except (ImportError, OSError) as error:
-        trouble = Trouble(f"lgpio cannot be loaded: {error}", "Install it: pip install lgpio")
-    return PinFacts(panel.backend, board.name, (), folder, True, trouble, busy, "" if running else light)
+    shared = _shared(pins, machine)
+    return PinFacts(panel.backend, board.name, (), trouble, busy, shared, "" if running else light)
 
 
 def _pins(board: Any) -> dict[str, int]:
@@ -198,17 +195,12 @@ def _pins(board: Any) -> dict[str, int]:
     return {section: pin for section, pin in parts.items() if isinstance(pin, int)}
 
 
-def _busy_lines(lgpio: Any, number: int, pins: dict[str, int]) -> tuple[HeldLine, ...]:
-    handle = lgpio.gpiochip_open(number)
-    try:
-        told = {section: lgpio.gpio_get_line_info(handle, pin) for section, pin in pins.items()}
-    finally:
-        lgpio.gpiochip_close(handle)
-    return tuple(
-        HeldLine(section, pins[section], f"`{user}`" if user else "a driver of the kernel")
-        for section, (_, _, flags, _, user) in told.items()
-        if flags & IN_USE
-    )
+def _shared(pins: dict[str, int], machine: Machine) -> tuple[HeldLine, ...]:
+    """Return the parts on pins of a bus that is switched on. Until it is used, the kernel calls such a pin free."""
+    from callbox.panel.header import RESERVABLE
+
+    on = [bus for bus, files in BUSES.items() if any(any(machine.root.glob(pattern)) for pattern in files)]
+    return tuple(HeldLine(section, pin, bus) for section, pin in pins.items() for bus in on if pin in RESERVABLE[bus])
 
 
 def _activity_light(machine: Machine) -> str:

@@ -9,28 +9,20 @@ are still free; nothing is driven before a board has passed. A `box.toml` may ad
 the board it names (`rewired`).
 """
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from callbox.base.errors import WrongUse
 from callbox.base.settings import BadSettings, Problems, did_you_mean, locate
 from callbox.panel.header import RESERVABLE
 from callbox.panel.parts import KINDS, NAMES, Board, Button, Light, Part, Switch
 from callbox.panel.wiring import check_wiring
 
-__all__ = ["BadBoard", "Board", "NoSuchBoard", "find_board", "list_boards", "load_board", "rewired"]
-
-_FOLDER = Path(__file__).parent / "board_files"
+__all__ = ["BadBoard", "Board", "load_board", "rewired"]
 
 
 class BadBoard(BadSettings):
     """A board that must not be driven; `problems` holds everything that is wrong with it."""
-
-
-class NoSuchBoard(WrongUse):
-    """A board name that is neither shipped nor the path of a file."""
 
 
 def load_board(text: str, file: str, name: str = "") -> Board:
@@ -105,24 +97,3 @@ def _read_part(section: Any, struct: type[Part]) -> Part | None:
         except msgspec.ValidationError:
             continue
     return None
-
-
-def list_boards() -> list[str]:
-    """Return the names of the boards that come with Callbox."""
-    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
-
-
-def find_board(name: str) -> Board:
-    """Load a board that comes with Callbox by its name, or one of your own by its path (`*.toml`).
-
-    Raises NoSuchBoard, or BadBoard with every problem.
-    """
-    own = name.endswith(".toml")
-    path = Path(name) if own else _FOLDER / f"{name}.toml"
-    if not own and name not in list_boards():
-        raise NoSuchBoard(f"There is no board `{name}`. {did_you_mean(name, list_boards())}")
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NoSuchBoard(f"The board file {path} cannot be read: {error}.") from None
-    return load_board(text, str(path) if own else path.name, path.stem)

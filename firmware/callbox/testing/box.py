@@ -14,6 +14,7 @@ import numpy as np
 
 from callbox.app import effects as do
 from callbox.app import events as happened
+from callbox.app.boards import find_board
 from callbox.app.box import Box, ServerPlace
 from callbox.app.keys import PREKEYS
 from callbox.app.saved import Membership, first_writes, load
@@ -32,7 +33,6 @@ from callbox.link.events import CloseLane, LaneDown, LaneUp, OpenLane, PingLane,
 from callbox.link.joining import Joined, Joining, Trust
 from callbox.link.session import Credentials
 from callbox.link.transports import perform
-from callbox.panel.boards import find_board
 from callbox.panel.pins.simulated import SimulatedPins
 from callbox.testing.ears import TappedCodec, TimedCard, tone_amplitude
 from callbox.testing.network_transport import SimulatedTransport

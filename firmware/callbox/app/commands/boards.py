@@ -20,7 +20,7 @@ def add(adder: Adder) -> None:
 
 
 def _boards(options: Options) -> int:
-    from callbox.panel.boards import find_board, list_boards
+    from callbox.app.boards import find_board, list_boards
     from callbox.panel.drawing import svg, table
 
     if options.what == "list":

@@ -1,4 +1,4 @@
-"""The wires of a panel. Each other file here is one member of the family, found by its name.
+"""The wires of a panel. Each file here is one member of the family, found by its name; `_chip` belongs to gpio.
 
 A member reports raw changes and sets brightness; it neither debounces nor decides. Buttons are named as on
 the board, switches as "switch.mute".
@@ -14,6 +14,9 @@ from callbox.base.settings import did_you_mean
 from callbox.panel.parts import Board
 
 Changed = Callable[[str, bool], None]
+STOP_OR_MOVE = (
+    "Stop that (a program, or what /boot/firmware/config.txt switches on), or give the part another pin in box.toml."
+)
 
 
 class Pins(Protocol):
@@ -46,7 +49,7 @@ class PinsUnavailable(CallboxError):
 
 def members() -> list[str]:
     """Return the names of the family's members."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
 
 
 def open_pins(name: str, board: Board) -> Pins:

@@ -7,9 +7,7 @@ The kernel swallows what is shorter than 2 ms before Python hears of it, so that
 keep the processor busy; the real debouncing is done in `panel.gestures`, the same for every member.
 """
 
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,20 +18,28 @@ from gpiozero.exc import GPIOPinInUse, GPIOZeroError
 from callbox.base.errors import CallboxError
 from callbox.panel.contacts import switch_name
 from callbox.panel.parts import Board, Button, Light, Switch
-from callbox.panel.pins import Changed, PinsUnavailable
+from callbox.panel.pins import STOP_OR_MOVE, Changed, PinsUnavailable
+from callbox.panel.pins._chip import find_header_chip, line_holder, load_lgpio
 
 KERNEL_DEBOUNCE_S = 0.002
 ACTIVITY_LIGHTS = Path("/sys/class/leds")
-# The 40-pin header's chip, by the label that its driver gives: Pi 5, Pi 4, all before. Its number differs
-# between kernels.
-HEADER_CHIPS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
 
 
 class GpioPins:
-    """Buttons, switches and lights of `board` on the pins that `factory`, a gpiozero pin factory, gives."""
+    """Buttons, switches and lights of `board` on the pins that `factory`, a gpiozero pin factory, gives.
 
-    def __init__(self, board: Board, factory: Any, activity_lights: Path = ACTIVITY_LIGHTS) -> None:
+    `holder` tells who else holds a pin.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        factory: Any,
+        activity_lights: Path = ACTIVITY_LIGHTS,
+        holder: Callable[[int], str] = lambda pin: "",
+    ) -> None:
         self._factory = factory
+        self._holder = holder
         self._inputs: dict[str, _Input] = {}
         self._lights: dict[str, Any] = {}
         self._shown: dict[str, float] = {}
@@ -50,7 +56,7 @@ class GpioPins:
             raise
 
     def _open_input(self, name: str, section: str, part: Button | Switch) -> None:
-        with _told(section, part.pin):
+        with _told(section, part.pin, self._holder):
             self._inputs[name] = _Input(name, part, self._factory)
 
     def _open_light(self, name: str, light: Light, activity_lights: Path) -> None:
@@ -63,7 +69,7 @@ class GpioPins:
             return
         # PWM runs a thread in lgpio for each pin: only where dimming was asked for.
         kind = PWMLED if light.brightness < 1 else LED
-        with _told(f"light.{name}", light.pin):
+        with _told(f"light.{name}", light.pin, self._holder):
             device = kind(light.pin, active_high=light.active_level == "high", pin_factory=self._factory)
         self._lights[name] = _Dimmed(device, light.brightness) if light.brightness < 1 else device
 
@@ -172,7 +178,7 @@ class _ActivityLight:
 
 
 @contextmanager
-def _told(section: str, pin: int) -> Iterator[None]:
+def _told(section: str, pin: int, holder: Callable[[int], str]) -> Iterator[None]:
     """Turn what gpiozero or lgpio says of one pin into a sentence for a person."""
     place = f"[{section}] GPIO{pin}"
     try:
@@ -180,54 +186,17 @@ def _told(section: str, pin: int) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, GPIOPinInUse) or "busy" in str(error).lower():
             raise PinsUnavailable(
-                f"{place} is in use by another program or driver.",
-                "Stop it (`gpioinfo` names it), or give another pin in box.toml.",
+                f"{place} is in use by {holder(pin) or 'another part of this program'}.", STOP_OR_MOVE
             ) from error
         if isinstance(error, GPIOZeroError) or type(error).__module__ == "lgpio":
             raise PinsUnavailable(f"{place} cannot be used: {error}.") from error
         raise
 
 
-def work_folder() -> str:
-    """Return where lgpio puts a pipe when it is imported; without LG_WD that is the current, maybe read-only folder.
-
-    RUNTIME_DIRECTORY is systemd's; it may name several, the first is ours.
-    """
-    runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    return os.environ.get("LG_WD") or runtime or tempfile.gettempdir()
-
-
 def open_member(board: Board) -> GpioPins:
     """Open the real pins for `board`. Raises PinsUnavailable with what to do about it."""
-    os.environ["LG_WD"] = work_folder()
-    try:
-        import lgpio
-        from gpiozero.pins.lgpio import LGPIOFactory
-    except (ImportError, OSError) as error:
-        raise PinsUnavailable(f"lgpio cannot be loaded: {error}.", "Install it: pip install lgpio") from error
-    return GpioPins(board, LGPIOFactory(chip=find_header_chip(lgpio, Path("/dev"))))
+    lgpio = load_lgpio()  # before gpiozero imports it
+    from gpiozero.pins.lgpio import LGPIOFactory
 
-
-def find_header_chip(lgpio: Any, devices: Path) -> int:
-    """Return the number of the chip that drives the 40-pin header, found by its label. Raises PinsUnavailable."""
-    numbers = sorted(int(path.name.removeprefix("gpiochip")) for path in devices.glob("gpiochip[0-9]*"))
-    refused = False
-    for number in numbers:
-        try:
-            handle = lgpio.gpiochip_open(number)
-        except lgpio.error:
-            refused = True
-            continue
-        label = lgpio.gpio_get_chip_info(handle)[3]
-        lgpio.gpiochip_close(handle)
-        if label in HEADER_CHIPS:
-            return number
-    if refused:
-        raise PinsUnavailable(
-            "The GPIO pins may not be opened by this user.",
-            "Add the user to the group gpio (`sudo usermod -aG gpio $USER`) and log in again.",
-        )
-    raise PinsUnavailable(
-        "This machine has no 40-pin GPIO header.",
-        'To try Callbox without one, set `backend = "simulated"` under [panel] in box.toml.',
-    )
+    chip = find_header_chip(lgpio, Path("/dev"))
+    return GpioPins(board, LGPIOFactory(chip=chip), holder=lambda pin: line_holder(lgpio, chip, pin))
