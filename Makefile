@@ -12,7 +12,7 @@ export PYTHON VENV
 bin := $(abspath $(VENV))/bin
 # Programs of the virtual environment come first, for the tests' child processes too.
 with_venv := PATH="$(bin):$$PATH"
-scripts := firmware/install.sh .ci/run $(wildcard hw/*.sh firmware/*/*.sh tests/*/*.sh tests/*/*/*.sh)
+scripts := firmware/install.sh .ci/run systemd/status-light $(wildcard hw/*.sh firmware/*/*.sh tests/*/*.sh tests/*/*/*.sh)
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

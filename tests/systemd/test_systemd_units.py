@@ -175,7 +175,7 @@ def test_users_and_homes_are_made_in_an_empty_system(tmp_path: Path) -> None:
 def test_every_udev_rule_is_a_list_of_matches_and_assignments() -> None:
     part = r'[A-Z]+(\{[a-zA-Z_]+\})?(==|!=|=|\+=|:=)"[^"]*"'
     rules = [line for line in (FOLDER / "60-callbox.rules").read_text().splitlines() if line and line[0] != "#"]
-    assert len(rules) == 4
+    assert len(rules) == 5
     for rule in rules:
         assert re.fullmatch(rf"{part}(, {part})*", rule), rule
 
