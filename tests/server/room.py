@@ -9,6 +9,7 @@ from callbox.server.events import (
     Audit,
     CloseConnection,
     Closed,
+    FetchBlobPart,
     FetchMail,
     FindInvite,
     Opened,
@@ -100,7 +101,7 @@ class Room:
         self.audited: list[str] = []
         self.peers: dict[int, Peer] = {}
         self.epoch = 0
-        self.held: list[Save | FetchMail | FindInvite] | None = None
+        self.held: list[Save | FetchMail | FindInvite | FetchBlobPart] | None = None
         for box in boxes:
             self.store.apply([PutAccount(box.account()), PutDevice(box.stored())])
         self.start()

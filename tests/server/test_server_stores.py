@@ -9,13 +9,17 @@ import pytest
 
 from callbox.server.events import FetchMail, FindInvite, Save, Stored, StoreEffect, StoreFailed
 from callbox.server.items import (
+    Blob,
     DropLetter,
     DropPrekey,
     DropRequests,
+    ForgetBlob,
     Invite,
     Letter,
     Prekey,
     PutAccount,
+    PutBlob,
+    PutBlobPart,
     PutCalls,
     PutDevice,
     PutInvite,
@@ -135,6 +139,24 @@ def test_invites_are_found_as_they_are_now(reopen: Opener) -> None:
     store.apply([PutInvite(used), PutInvite(Invite(digest("other"), "workshop", 1, 2))])
     assert reopen().invite(invite.token_hash) == used
     assert [found.name for found in reopen().invites()] == ["workshop", "kitchen"]
+
+
+def test_blobs_keep_their_parts_until_they_are_forgotten(reopen: Opener) -> None:
+    store = reopen()
+    blobs = [Blob(bytes([n]) * 16, "workshop", "w1", "kitchen", 4, ("k1", "k2"), 50 + n, n == 2) for n in (1, 2)]
+    store.apply([PutBlob(blob) for blob in blobs])
+    for _ in range(2):  # a part that is put again is one part
+        store.apply([PutBlobPart(blobs[0].blob, part, bytes([part]) * 9) for part in (0, 1, 2)])
+    store.apply([PutBlobPart(blobs[1].blob, 0, b"other")])
+    assert reopen().open().blobs == (replace(blobs[0], next_part=3), replace(blobs[1], next_part=1))
+    store = reopen()
+    assert [store.blob_part(blobs[0].blob, part) for part in (1, 3)] == [b"\x01" * 9, None]
+    changed = replace(blobs[0], waiting=("k2",), expires_ms=99)
+    store.apply([PutBlob(changed)])
+    for _ in range(2):
+        store.apply([ForgetBlob(blobs[1].blob)])
+    assert reopen().open().blobs == (replace(changed, next_part=3),)
+    assert reopen().blob_part(blobs[1].blob, 0) is None
 
 
 def test_a_group_of_saves_is_one_commit_in_order_with_what_lies_between() -> None:

@@ -2,7 +2,7 @@
 
 bytes --> unproven? --> doors        (challenge, enrol, log in, join)
       --> a lane, or 0x02 --> relay  (media: to the other side of a complete route, or to nobody)
-      --> a session --> letters | calling | accounts
+      --> a session --> letters | blobs | calling | accounts
 outcomes of the store --> where its effect was asked for
 """
 
@@ -11,9 +11,10 @@ from typing import Any
 
 from callbox.base.chance import Chance
 from callbox.base.time import Instant, earliest
-from callbox.server import accounts, calling, doors, letters
+from callbox.server import accounts, blobs, calling, doors, letters
 from callbox.server.desk import Desk, open_desk
 from callbox.server.events import (
+    BlobPartFetched,
     Closed,
     Fetched,
     InviteFound,
@@ -34,12 +35,16 @@ from callbox.wire.errors import MalformedMessage
 from callbox.wire.media import MEDIA_TYPE, unpack_media
 from callbox.wire.signals import (
     Acknowledge,
+    BeginBlob,
     ClaimPrekeys,
     CloseRoute,
+    DropBlob,
     EndRing,
     FetchDevices,
+    GetPart,
     OpenRoute,
     PublishPrekeys,
+    PutPart,
     Ring,
     SetCalls,
     SetRow,
@@ -72,6 +77,10 @@ HANDLERS: dict[type, Callable[[Desk, Session, Any], None]] = {
     FetchDevices: accounts.fetch_devices,
     SetRow: accounts.set_row,
     SetCalls: accounts.set_calls,
+    BeginBlob: blobs.begin,
+    PutPart: blobs.put_part,
+    GetPart: blobs.get_part,
+    DropBlob: blobs.drop,
 }
 """Every message of a session; the others are for unproven connections and end a session as malformed."""
 
@@ -100,6 +109,7 @@ class Server:
             "now.unproven": len(desk.sessions.unproven),
             "now.offers": len(desk.rings),
             "now.routes": len(desk.routes),
+            "now.blobs": len(desk.shelf),
         }
         return {**desk.counters, **present}
 
@@ -119,7 +129,7 @@ class Server:
                 self._received(connection, data)
             case Closed(connection):
                 desk.forget(connection)
-            case Stored() | StoreFailed() | Fetched() | InviteFound():
+            case Stored() | StoreFailed() | Fetched() | InviteFound() | BlobPartFetched():
                 desk.resume(event)
             case Stopping():
                 desk.audit("stopping")
@@ -137,6 +147,7 @@ class Server:
             self._next_sweep = now + letters.SWEEP_S
             if self._clock_is_steady():
                 letters.sweep(desk)
+                blobs.sweep(desk)
         return self._end()
 
     def relay(self, connection: int, data: bytes, now: Instant) -> int | None:

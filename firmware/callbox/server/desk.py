@@ -15,7 +15,9 @@ from callbox.base.time import Instant
 from callbox.server.directory import Directory
 from callbox.server.events import (
     Audit,
+    BlobPartFetched,
     CloseConnection,
+    FetchBlobPart,
     Fetched,
     FetchMail,
     FindInvite,
@@ -34,12 +36,14 @@ from callbox.server.routes import Routes
 from callbox.server.rows import Rows
 from callbox.server.sessions import Session, Sessions
 from callbox.server.settings import ServerSettings
+from callbox.server.shelf import Shelf
 from callbox.wire.codec import encode_message
 from callbox.wire.signals import Accepted, Denied, DeniedWhy, Refused, RefusedWhy, ServerMessage
 from callbox.wire.told import Told
 
 DENIALS_AUDITED_PER_MINUTE = 60
-Outcome = Stored | StoreFailed | Fetched | InviteFound
+PARTS_AT_ONCE = 64
+Outcome = Stored | StoreFailed | Fetched | InviteFound | BlobPartFetched
 
 
 @dataclass(slots=True)
@@ -50,12 +54,15 @@ class Desk:
     directory: Directory
     rows: Rows
     mailboxes: Mailboxes
+    shelf: Shelf
     rings: Rings
     routes: Routes
     sessions: Sessions
     ring_limits: PerKey[tuple[str, str]]
     claim_limits: PerKey[tuple[str, str]]
     fetch_limits: PerKey[str]
+    blob_limits: PerKey[str]
+    part_limits: PerKey[str]
     started: Instant
     now: Instant
     wall_ms: int = 0
@@ -135,6 +142,12 @@ class Desk:
 
         self.out.append(FindInvite(self._ticket(done), token_hash))
 
+    def fetch_blob_part(self, blob: bytes, part: int, then: Callable[[bytes | None], None]) -> None:
+        def done(outcome: Outcome) -> None:
+            then(outcome.data if isinstance(outcome, BlobPartFetched) else None)
+
+        self.out.append(FetchBlobPart(self._ticket(done), blob, part))
+
     def resume(self, outcome: Outcome) -> None:
         """Go on where an effect on the store left off."""
         if isinstance(outcome, StoreFailed):
@@ -164,7 +177,7 @@ def open_desk(
     settings: ServerSettings, chance: Chance, snapshot: StoreSnapshot, authority: bytes, now: Instant
 ) -> Desk:
     """Set the state up from what the store held at the start."""
-    calls, prekeys = settings.calls, settings.prekeys
+    calls, prekeys, blobs = settings.calls, settings.prekeys, settings.blobs
 
     def ring_limit() -> Both:
         return Both(Bucket(calls.burst, calls.refill_s), Window(calls.per_hour, 3600.0))
@@ -176,12 +189,15 @@ def open_desk(
         directory=Directory(snapshot),
         rows=Rows(snapshot.rows, snapshot.requests),
         mailboxes=Mailboxes(snapshot.letters, snapshot.last_number),
+        shelf=Shelf(snapshot.blobs),
         rings=Rings(calls),
         routes=Routes(calls, chance),
         sessions=Sessions(chance, settings.connections.lanes),
         ring_limits=PerKey(ring_limit),
         claim_limits=PerKey(lambda: Window(prekeys.claims, prekeys.window_s)),
         fetch_limits=PerKey(lambda: Window(prekeys.fetches, prekeys.window_s)),
+        blob_limits=PerKey(lambda: Bucket(blobs.burst, blobs.refill_s)),
+        part_limits=PerKey(lambda: Bucket(PARTS_AT_ONCE, 1 / blobs.parts_per_s)),
         started=now,
         now=now,
     )

@@ -219,6 +219,7 @@ def _begin_session(desk: Desk, unproven: Unproven, message: Login) -> None:
             prekeys_left=desk.directory.prekeys_left(message.device),
             calls_enabled=account is None or account.calls_enabled,
             rows=desk.rows.all_of(message.account),
+            blob_parts=desk.settings.blobs.parts,
         ),
     )
     give_waiting_offers(desk, session)

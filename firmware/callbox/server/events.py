@@ -59,11 +59,19 @@ class InviteFound:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobPartFetched:
+    ticket: int
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The server is being stopped: say so to everybody."""
 
 
-ServerEvent: TypeAlias = Opened | Received | Closed | Stored | StoreFailed | Fetched | InviteFound | Stopping
+ServerEvent: TypeAlias = (
+    Opened | Received | Closed | Stored | StoreFailed | Fetched | InviteFound | BlobPartFetched | Stopping
+)
 
 # --- effects --------------------------------------------------------------------------------------------------
 
@@ -119,11 +127,20 @@ class FindInvite:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchBlobPart:
+    """Read one part of a blob. Outcome: BlobPartFetched or StoreFailed."""
+
+    ticket: int
+    blob: bytes
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """Append one line to the audit log."""
 
     line: str
 
 
-StoreEffect: TypeAlias = Save | FetchMail | FindInvite
-ServerEffect: TypeAlias = SendTo | SendMedia | CloseConnection | Save | FetchMail | FindInvite | Audit
+StoreEffect: TypeAlias = Save | FetchMail | FindInvite | FetchBlobPart
+ServerEffect: TypeAlias = SendTo | SendMedia | CloseConnection | Save | FetchMail | FindInvite | FetchBlobPart | Audit

@@ -99,6 +99,25 @@ class Invite:
 
 
 @dataclass(frozen=True, slots=True)
+class Blob:
+    """A sealed blob, announced or whole; `waiting`: devices that have not said yet that they have it."""
+
+    blob: bytes
+    from_account: str
+    from_device: str
+    to_account: str
+    parts: int
+    waiting: tuple[str, ...]
+    expires_ms: int
+    void: bool = False  # never to be handed out (see shelf)
+    next_part: int = 0  # how many parts are here; not written by PutBlob
+
+    @property
+    def whole(self) -> bool:
+        return self.next_part >= self.parts
+
+
+@dataclass(frozen=True, slots=True)
 class StoreSnapshot:
     """Everything that the core holds in memory, as it is at the start."""
 
@@ -109,6 +128,7 @@ class StoreSnapshot:
     letters: tuple[LetterMark, ...] = ()
     requests: tuple[Request, ...] = ()
     last_number: int = field(default=0)
+    blobs: tuple[Blob, ...] = ()
 
 
 # --- writes ---------------------------------------------------------------------------------------------------
@@ -186,6 +206,27 @@ class PutInvite:
     invite: Invite
 
 
+@dataclass(frozen=True, slots=True)
+class PutBlob:
+    """Announce a blob, or change who still waits for it and how long it is kept."""
+
+    blob: Blob
+
+
+@dataclass(frozen=True, slots=True)
+class PutBlobPart:
+    blob: bytes
+    part: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetBlob:
+    """Delete a blob with all its parts."""
+
+    blob: bytes
+
+
 Write: TypeAlias = (
     PutAccount
     | PutDevice
@@ -199,4 +240,7 @@ Write: TypeAlias = (
     | PutRequest
     | DropRequests
     | PutInvite
+    | PutBlob
+    | PutBlobPart
+    | ForgetBlob
 )

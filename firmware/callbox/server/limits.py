@@ -26,8 +26,8 @@ class Bucket:
         self._at = now
         return max(0.0, (1.0 - self._level) * self._refill_s) if self._level < 1.0 else 0.0
 
-    def take(self) -> None:
-        """Count one; may go below zero where the caller does not refuse but slows down."""
+    def take(self, now: Instant = 0.0) -> None:
+        """Count one, at the time that `wait_s` was told; goes below zero where the caller slows down, not refuses."""
         self._level -= 1.0
 
 

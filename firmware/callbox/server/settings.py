@@ -74,6 +74,21 @@ class MailBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_bytes: Annotated[int, Meta(description="Size of a stranger's one request, sealed.", ge=256)] = 2048
 
 
+class BlobBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Voice messages that wait to be fetched, per receiving account. A part has 32 KiB, about 10 seconds of speech."""
+
+    parts: Annotated[int, Meta(description="Parts of one blob.", ge=1, le=64)] = 64
+    items: Annotated[int, Meta(description="Blobs.", ge=1)] = 1000
+    bytes: Annotated[int, Meta(description="Bytes.", ge=2 * 1024 * 1024)] = 100 * 1024 * 1024
+    sender_percent: Annotated[int, Meta(description="Part that one sender may fill.", ge=1, le=100)] = 25
+    kept_days: Annotated[float, Meta(description="Days that a blob is kept which nobody fetches.", gt=0)] = 30.0
+    unfinished_days: Annotated[float, Meta(description="Days to send the rest of a blob.", gt=0)] = 3.0
+    unfinished: Annotated[int, Meta(description="Blobs that one device may have begun.", ge=1)] = 4
+    burst: Annotated[int, Meta(description="Blobs that one account may begin at once.", ge=1)] = 20
+    refill_s: Annotated[float, Meta(description="After the burst: one blob per so many seconds.", gt=0)] = 15.0
+    parts_per_s: Annotated[float, Meta(description="Parts per second and device, each way; 64 at once.", gt=0)] = 20.0
+
+
 class AccountBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows: Annotated[int, Meta(description="Contacts that one account may keep rows for.", ge=1)] = 1000
     invite_days: Annotated[float, Meta(description="Days that an invite is good.", gt=0)] = 7.0
@@ -86,4 +101,5 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calls: CallBounds = CallBounds()
     prekeys: PrekeyBounds = PrekeyBounds()
     mail: MailBounds = MailBounds()
+    blobs: BlobBounds = BlobBounds()
     accounts: AccountBounds = AccountBounds()

@@ -8,6 +8,7 @@ from callbox.server.core import Server
 from callbox.server.events import (
     Audit,
     CloseConnection,
+    FetchBlobPart,
     FetchMail,
     FindInvite,
     Save,
@@ -88,7 +89,7 @@ class SimulatedServer:
             match effect:
                 case SendTo() | SendMedia() | CloseConnection():
                     self._port.perform(effect)
-                case Save() | FetchMail() | FindInvite():
+                case Save() | FetchMail() | FindInvite() | FetchBlobPart():
                     self._heard(carry_out(self.store, effect))
                 case Audit():
                     self.audit.append(effect.line)

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from callbox.base.errors import CallboxError
 from callbox.server.events import (
+    BlobPartFetched,
+    FetchBlobPart,
     Fetched,
     FetchMail,
     FindInvite,
@@ -50,6 +52,10 @@ class ServerStore(Protocol):
         """Return all invites, oldest first."""
         ...
 
+    def blob_part(self, blob: bytes, part: int) -> bytes | None:
+        """Return one part of a blob, None if it is not here."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -65,6 +71,8 @@ def carry_out(store: ServerStore, effect: StoreEffect) -> ServerEvent:
                 return Fetched(ticket, store.mail(device, after, limit))
             case FindInvite(ticket, token_hash):
                 return InviteFound(ticket, store.invite(token_hash))
+            case FetchBlobPart(ticket, blob, part):
+                return BlobPartFetched(ticket, store.blob_part(blob, part))
     except StoreFault as fault:
         return StoreFailed(effect.ticket, str(fault))
 

@@ -6,14 +6,18 @@ from typing import Any
 
 from callbox.server.items import (
     Account,
+    Blob,
     Device,
     DropLetter,
     DropPrekey,
     DropRequests,
+    ForgetBlob,
     Invite,
     Letter,
     Prekey,
     PutAccount,
+    PutBlob,
+    PutBlobPart,
     PutCalls,
     PutDevice,
     PutInvite,
@@ -44,6 +48,8 @@ class MemoryStore:
         self._letters: dict[tuple[str, str, bytes], Letter] = {}
         self._requests: dict[tuple[str, str, str], Request] = {}
         self._invites: dict[bytes, Invite] = {}
+        self._blobs: dict[bytes, Blob] = {}
+        self._blob_parts: dict[tuple[bytes, int], bytes] = {}
 
     def open(self) -> StoreSnapshot:
         return StoreSnapshot(
@@ -53,6 +59,10 @@ class MemoryStore:
             rows=tuple((owner, other, row) for (owner, other), row in self._rows.items()),
             letters=tuple(map(mark_of, sorted(self._letters.values(), key=lambda letter: letter.number))),
             requests=tuple(self._requests.values()),
+            blobs=tuple(
+                replace(self._blobs[blob], next_part=sum(key[0] == blob for key in self._blob_parts))
+                for blob in sorted(self._blobs)
+            ),
             last_number=max((letter.number for letter in self._letters.values()), default=0),
         )
 
@@ -77,6 +87,10 @@ class MemoryStore:
 
     def invites(self) -> tuple[Invite, ...]:
         return tuple(sorted(self._invites.values(), key=lambda invite: invite.created_ms))
+
+    def blob_part(self, blob: bytes, part: int) -> bytes | None:
+        self._check()
+        return self._blob_parts.get((blob, part))
 
     def close(self) -> None:
         """Nothing is lost: the next server opens the same store."""
@@ -130,6 +144,16 @@ class MemoryStore:
     def _put_invite(self, write: PutInvite) -> None:
         self._invites[write.invite.token_hash] = write.invite
 
+    def _put_blob(self, write: PutBlob) -> None:
+        self._blobs[write.blob.blob] = write.blob
+
+    def _put_blob_part(self, write: PutBlobPart) -> None:
+        self._blob_parts[write.blob, write.part] = write.data
+
+    def _forget_blob(self, write: ForgetBlob) -> None:
+        self._blobs.pop(write.blob, None)
+        self._blob_parts = {key: data for key, data in self._blob_parts.items() if key[0] != write.blob}
+
 
 _APPLY: dict[type, Callable[[MemoryStore, Any], None]] = {
     PutAccount: MemoryStore._put_account,
@@ -144,4 +168,7 @@ _APPLY: dict[type, Callable[[MemoryStore, Any], None]] = {
     PutRequest: MemoryStore._put_request,
     DropRequests: MemoryStore._drop_requests,
     PutInvite: MemoryStore._put_invite,
+    PutBlob: MemoryStore._put_blob,
+    PutBlobPart: MemoryStore._put_blob_part,
+    ForgetBlob: MemoryStore._forget_blob,
 }

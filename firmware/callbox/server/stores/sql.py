@@ -14,12 +14,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from callbox.server.items import Account, Device, Invite, Letter, LetterMark, Prekey, Request, StoreSnapshot, Write
-from callbox.server.stores import StoreFault
+from callbox.server.stores import StoreFault, sql_blobs
 from callbox.server.stores import sql_tables as tables
 from callbox.server.stores.sql_migrations import keep_copy, migrate
 from callbox.wire.records import SignedKey, SignedRecord
 
 BUSY_TIMEOUT_MS = 10_000
+_APPLY = tables.APPLY | sql_blobs.APPLY
 
 
 class SqlStore:
@@ -55,7 +56,7 @@ class SqlStore:
     def apply(self, writes: Sequence[Write]) -> None:
         with self._transaction() as connection:
             for write in writes:
-                tables.APPLY[type(write)](connection, write)
+                _APPLY[type(write)](connection, write)
 
     def mail(self, device: str, after: int, limit: int) -> tuple[Letter, ...]:
         columns = tables.letters.c
@@ -76,6 +77,10 @@ class SqlStore:
         with self._transaction() as connection:
             lines = connection.execute(select(tables.invites).order_by(tables.invites.c.created_ms))
             return tuple(tables.invite_of(line) for line in lines)
+
+    def blob_part(self, blob: bytes, part: int) -> bytes | None:
+        with self._transaction() as connection:
+            return sql_blobs.part(connection, blob, part)
 
     def close(self) -> None:
         if self._engine is not None:
@@ -177,6 +182,7 @@ def _snapshot(connection: Connection) -> StoreSnapshot:
         letters=_marks(connection),
         requests=tuple(Request(*line) for line in connection.execute(select(tables.requests))),
         last_number=connection.execute(select(func.max(tables.letters.c.number))).scalar() or 0,
+        blobs=sql_blobs.all_blobs(connection),
     )
 
 
