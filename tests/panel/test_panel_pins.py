@@ -212,6 +212,20 @@ def test_without_an_activity_light_the_rest_works_and_it_is_told(tmp_path: Path)
     pins.show({"status": 1.0, "live": 1.0})
 
 
+def test_an_activity_light_that_comes_late_is_used_from_then_on(tmp_path: Path) -> None:
+    pins = GpioPins(EVERY_WIRING, MockFactory(pin_class=MockPWMPin), tmp_path)
+    pins.show({"status": 1.0})
+    assert pins.faults
+    (tmp_path / "ACT").mkdir()
+    for file, text in (("trigger", "none [timer]"), ("max_brightness", "255"), ("brightness", "0")):
+        (tmp_path / "ACT" / file).write_text(text)
+    pins.show({"status": 1.0})
+    assert pins.faults == ()
+    assert (tmp_path / "ACT/brightness").read_text() == "255"
+    pins.close()
+    assert (tmp_path / "ACT/trigger").read_text() == "timer"
+
+
 def test_a_pin_in_use_is_told_in_words_and_the_others_are_let_go(tmp_path: Path) -> None:
     factory = MockFactory(pin_class=MockPWMPin)
     taken = LED(24, pin_factory=factory)

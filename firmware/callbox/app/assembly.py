@@ -1,5 +1,6 @@
 """Putting a box together from its folder: settings, key, store, pins, sound, network. All faults here are sentences."""
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,8 @@ def open_world(home: Home, settings_file: Path | None = None) -> tuple[Box, Worl
     """Open everything that `callbox run` needs. To be called on the loop's thread."""
     settings = home.settings(settings_file)
     pins = open_pins(settings.panel.backend, find_board(settings.panel.board))
+    for fault in pins.faults:
+        logging.getLogger("callbox").warning(fault)
     box, saved = open_box(home, settings)
     devices = open_backend(settings.sound.backend)
 

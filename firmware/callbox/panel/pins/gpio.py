@@ -43,10 +43,11 @@ class GpioPins:
         self._inputs: dict[str, _Input] = {}
         self._lights: dict[str, Any] = {}
         self._shown: dict[str, float] = {}
-        self.faults: tuple[str, ...] = ()
+        self._activity_lights = activity_lights
+        self._missing: dict[str, str] = {}  # lights on the Pi's own, which is not there yet, and why
         try:
             for name, light in board.lights.items():
-                self._open_light(name, light, activity_lights)
+                self._open_light(name, light)
             for name, button in board.buttons.items():
                 self._open_input(name, f"button.{name}", button)
             for name, switch in board.switches.items():
@@ -59,13 +60,15 @@ class GpioPins:
         with _told(section, part.pin, self._holder):
             self._inputs[name] = _Input(name, part, self._factory)
 
-    def _open_light(self, name: str, light: Light, activity_lights: Path) -> None:
+    @property
+    def faults(self) -> tuple[str, ...]:
+        return tuple(
+            f"[light.{name}] The Pi's activity light cannot be used ({why})." for name, why in self._missing.items()
+        )
+
+    def _open_light(self, name: str, light: Light) -> None:
         if light.pin == "ACT":
-            try:
-                self._lights[name] = _ActivityLight(activity_lights)
-            except OSError as error:
-                why = f"{error.strerror}: {error.filename}" if error.filename else str(error)
-                self.faults += (f"[light.{name}] The Pi's activity light cannot be used ({why}).",)
+            self._open_activity_light(name)
             return
         # PWM runs a thread in lgpio for each pin: only where dimming was asked for.
         kind = PWMLED if light.brightness < 1 else LED
@@ -73,11 +76,21 @@ class GpioPins:
             device = kind(light.pin, active_high=light.active_level == "high", pin_factory=self._factory)
         self._lights[name] = _Dimmed(device, light.brightness) if light.brightness < 1 else device
 
+    def _open_activity_light(self, name: str) -> None:
+        try:
+            self._lights[name] = _ActivityLight(self._activity_lights)
+        except OSError as error:
+            self._missing[name] = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+        else:
+            self._missing.pop(name, None)
+
     def start(self, changed: Changed) -> None:
         for contact in self._inputs.values():
             contact.start(changed)
 
     def show(self, levels: Mapping[str, float]) -> None:
+        for name in levels.keys() & self._missing.keys():  # its driver may come late in the boot
+            self._open_activity_light(name)
         for name, level in levels.items():
             if name in self._lights and self._shown.get(name, 0.0) != level:
                 self._shown[name] = level
