@@ -3,7 +3,8 @@
     content -> length u32 | content | zeros up to a step -> AES-256-GCM -> exactly 1, 2, 4 ... 64 parts
 
 The nonce is all zeros, which is sound for a key that seals one thing once: sealing the same content again under the
-same key and number gives the same bytes, so that an upload can go on after a restart. An observer learns the step alone.
+same key and number gives the same bytes, so that an upload can go on after a restart. An observer learns the step and
+no more.
 """
 
 import hashlib
