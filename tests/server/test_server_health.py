@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from callbox.server.events import Audit, Save
 from callbox.server.health import DOOR_S, LOOP_S, STORE_S, Vitals, ailment
@@ -14,7 +15,7 @@ from callbox.server.items import PutRow, Write
 from callbox.server.settings import ServerSettings
 from callbox.server.shell.audit import AuditLog
 from callbox.server.shell.door import Door
-from callbox.server.shell.home import Home
+from callbox.server.shell.home import Home, wall_ms
 from callbox.server.shell.serving import Serving
 from callbox.server.shell.store_thread import StoreThread
 from callbox.server.stores.memory import MemoryStore
@@ -163,6 +164,31 @@ async def test_a_whole_server_takes_its_own_call_and_counts_it_as_nobody(
     await serving.run_until_stopped()
 
 
+@pytest.mark.parametrize(("days", "renewed"), [(29, 0), (31, 1), (-0.5, 0), (-3, 1), (20_000, 1)])
+async def test_the_certificate_is_renewed_when_it_ages_and_when_the_clock_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float, renewed: int
+) -> None:
+    home = Home(tmp_path)
+    home.prepare()
+    serving = Serving(home, ServerSettings(), ["localhost"])
+    issued: list[list[str]] = []
+    monkeypatch.setattr(home, "issue_leaf", issued.append)
+    monkeypatch.setattr("callbox.server.shell.serving.wall_ms", lambda: wall_ms() + int(days * 86_400_000))
+    await serving.listen(listening_on("127.0.0.1"))
+    assert len(issued) == renewed
+    serving.ask_to_stop()
+    await serving.run_until_stopped()
+
+
+def test_an_authority_made_in_1970_is_not_over_before_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time_ns", lambda: 0)
+    home = Home(tmp_path)
+    home.prepare()
+    monkeypatch.undo()
+    authority = x509.load_der_x509_certificate(home.authority().der)
+    assert authority.not_valid_after_utc.year > 2050
+
+
 async def test_a_certificate_that_cannot_be_renewed_stops_no_upkeep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -174,7 +200,7 @@ async def test_a_certificate_that_cannot_be_renewed_stops_no_upkeep(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(home, "issue_leaf", full)
-    monkeypatch.setattr("callbox.server.shell.serving.RENEW_S", -1.0)
+    monkeypatch.setattr("callbox.server.shell.serving.RENEW_MS", -1)
     await serving.listen(listening_on("127.0.0.1"))
     assert "No space left" in caplog.text
     due = serving.vitals.loop_owes_since

@@ -45,7 +45,8 @@ from callbox.wire.errors import MalformedMessage
 from callbox.wire.media import MEDIA_TYPE
 
 SWEEP_S = 1.0
-RENEW_S = 30 * 86_400.0
+RENEW_MS = 30 * 86_400_000
+SET_BACK_MS = 86_400_000  # a certificate is valid from two days before it was made
 PROVEN_S = 600.0  # having served for so long, a newer server has proved good
 RENEW_AGAIN_S = 3600.0
 BACKLOG = 256
@@ -60,6 +61,7 @@ class Serving:
         self.settings = settings
         self._home = home
         self._hosts = hosts
+        self._certified_ms, self._renew_not_before = wall_ms(), 0.0
         home.issue_leaf(hosts)
         self.context = server_context(home.leaf_certificate, home.leaf_key)
         self._loop = asyncio.get_running_loop()
@@ -89,7 +91,7 @@ class Serving:
             lambda: Connection(next(self._numbers), self), sock=listening, backlog=BACKLOG
         )
         self._door = Door(listening)
-        self._sweep(renew_at=self.now() + RENEW_S)
+        self._sweep()
         self._loop.call_later(PROVEN_S, forget_copies, self._home.store_file)
         self._set_timer()
 
@@ -202,13 +204,12 @@ class Serving:
 
     # --- upkeep ---
 
-    def _sweep(self, renew_at: Instant) -> None:
+    def _sweep(self) -> None:
         """Ping the silent, drop the dead and the stuck; renew the certificate now and then."""
         now = self.now()
-        if now >= renew_at:
-            renew_at = now + self._renew()
+        self._renew(now)
         self._sweep_due = now + SWEEP_S
-        self._loop.call_at(self._sweep_due, self._sweep, renew_at)
+        self._loop.call_at(self._sweep_due, self._sweep)
         bounds = self.settings.connections
         for connection in list(self._connections.values()):
             silent_s = now - connection.heard_at
@@ -218,15 +219,19 @@ class Serving:
             elif silent_s >= bounds.ping_s and now - connection.pinged_at >= bounds.ping_s:
                 connection.ping(now)
 
-    def _renew(self) -> float:
-        """Renew the certificate; return after how many seconds to do so again."""
+    def _renew(self, now: Instant) -> None:
+        """Renew the certificate when it has aged, or when the clock was set: a Pi without a battery begins in 1970."""
+        wall = wall_ms()
+        if -SET_BACK_MS < wall - self._certified_ms < RENEW_MS or now < self._renew_not_before:
+            return
         try:
             self._home.issue_leaf(self._hosts)
             self.context.load_cert_chain(self._home.leaf_certificate, self._home.leaf_key)
-        except (OSError, CallboxError) as error:  # a full disk; the certificate lasts for long yet
+        except (OSError, CallboxError) as error:  # a full disk
             _log.warning("The certificate could not be renewed: %s", error)
-            return RENEW_AGAIN_S
-        return RENEW_S
+            self._renew_not_before = now + RENEW_AGAIN_S
+            return
+        self._certified_ms = wall
 
     def _store_crashed(self) -> None:
         self.failure = CallboxError("The thread of the server's store has died.", "Please report this as a bug.")
