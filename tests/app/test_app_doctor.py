@@ -17,12 +17,14 @@ from callbox.app.doctor_known import (
     FolderFacts,
     Held,
     HeldLine,
+    MixerFacts,
     NotLooked,
     Package,
     PinFacts,
     PowerFacts,
     PythonFacts,
     ServerFacts,
+    ServiceFacts,
     SettingsFacts,
     SoundFacts,
     StoreFacts,
@@ -39,12 +41,14 @@ WELL = Facts(
     python=PythonFacts((3, 11, 2), "1.0", (Package("gpiozero", "2.0.1.post3", "2.0.1.post3"),)),
     folder=FOLDER,
     box=BoxFacts(running=False),
+    service=ServiceFacts(),
     settings=SettingsFacts("box.toml", True),
     disk=DiskFacts(8_000_000_000, False),
     store=StoreFacts("kitchen"),
     server=SERVER,
     clock=ClockFacts(NOW_MS, None, 0.4),
     sound=SoundFacts("portaudio", "Device", "Device", ("Device (USB-Audio)",)),
+    mixer=MixerFacts(),
     codec=CodecFacts(),
     pins=PinFacts("gpio", "breadboard", busy=()),
     wifi=WifiFacts((("wlan0", False),)),
@@ -66,7 +70,7 @@ def found(area: str, facts: Facts) -> list[Finding]:
 
 def test_a_box_that_is_well() -> None:
     findings = judge(WELL)
-    words = "python folder settings disk box store clock server sound codec panel wifi power"
+    words = "python folder settings disk service box store clock server sound codec panel wifi power"
     assert " ".join(finding.area for finding in findings) == words
     assert {finding.level for finding in findings} == {"ok"}
     assert is_well(findings)
@@ -97,9 +101,25 @@ USB = ("Device (USB-Audio)",)
         ("disk", DiskFacts(1_000_000, False), "fault", "1 MB", "Free some"),
         ("disk", DiskFacts(9_000_000_000, True), "fault", "read-only", "worn out"),
         ("box", RUNNING, "ok", "idle", ""),
-        ("box", BoxFacts(False, service="inactive"), "ok", "No box runs", "systemctl start"),
-        ("box", BoxFacts(False, service="failed"), "fault", "the service has failed", "journalctl"),
-        ("box", BoxFacts(False, service="activating"), "fault", "ends again", "journalctl"),
+        ("box", BoxFacts(False), "ok", "No box runs", "systemctl start"),
+        ("service", ServiceFacts(), "ok", "callbox.service is active", ""),
+        ("service", ServiceFacts(active="inactive"), "ok", "is inactive", ""),
+        ("service", ServiceFacts(active="failed", exit_status=1), "fault", "has failed.", "journalctl -u callbox"),
+        ("service", ServiceFacts(active="failed", exit_status=2), "fault", "failed: box.toml has a mistake", "Mend"),
+        ("service", ServiceFacts(active="failed", exit_status=216), "fault", "a group that it", "systemd-sysusers"),
+        ("service", ServiceFacts(active="failed", result="watchdog"), "fault", "failed: it hung", "journalctl"),
+        ("service", ServiceFacts(active="activating"), "fault", "ends again after each start.", "journalctl"),
+        ("service", ServiceFacts(restarts=7), "warning", "started again 7 times", "journalctl"),
+        ("service", ServiceFacts(load="masked", starts_by_itself=False), "fault", "masked", "systemctl unmask callbox"),
+        ("service", ServiceFacts(load="bad-setting"), "fault", "bad-setting", "systemctl status"),
+        ("service", ServiceFacts(starts_by_itself=False), "warning", "not start with", "sudo systemctl enable callbox"),
+        (
+            "service",
+            ServiceFacts(denied=("DeviceAllow=char-116 rw",)),
+            "fault",
+            "lacks rights that this box needs: DeviceAllow=char-116 rw.",
+            "sudo systemctl revert callbox",
+        ),
         ("box", BoxFacts(True, trouble=Trouble("The box runs, but does not answer.")), "fault", "answer", "restart"),
         (
             "box",
@@ -203,15 +223,15 @@ def test_one_finding(area: str, facts: Any, level: str, words: str, cure: str) -
             FolderFacts("/x", False, False, False, "", "pi", service_folder="/var/lib/callbox"),
             "fault",
             "no box",
-            "sudo -u callbox callbox doctor --home /var/lib/callbox",
+            "sudo callbox doctor",
         ),
         (
             FolderFacts("/x", True, False, False, "callbox", "pi"),
             "fault",
             "belongs to callbox, and you are pi",
-            "sudo -u callbox callbox doctor --home /x",
+            "sudo callbox doctor --home /x",
         ),
-        (FolderFacts("/x", True, True, True, "callbox", "root"), "warning", "you are root", "sudo -u callbox"),
+        (FolderFacts("/x", True, True, True, "callbox", "root"), "warning", "you are root", "sudo callbox doctor"),
         (FolderFacts("/x", True, False, False, "pi", "pi"), "fault", "cannot be opened", "chmod 700 /x"),
         (FolderFacts("/x", True, True, True, "pi", "pi", ((".", 0o750),)), "warning", "mode 0750", "chmod go-rwx /x"),
         (FolderFacts("/x", True, True, True, "pi", "pi", (("key", 0o604),)), "fault", "/x/key", "chmod go-rwx /x/key"),
@@ -228,6 +248,21 @@ def test_the_folder(folder: FolderFacts, level: str, words: str, cure: str) -> N
     assert finding.level == level
     assert words in finding.what
     assert cure in finding.cure
+
+
+def test_a_box_that_the_service_does_not_run_has_no_service() -> None:
+    assert [one for one in judge(changed(service=None)) if one.area == "service"] == []
+
+
+def test_muted_cards_and_equal_cards_are_warnings_beside_a_card_that_opens() -> None:
+    mixer = MixerFacts((("Device", "Speaker", False), ("Device", "Mic", True)), (("Device_1", "usb:1-1.3"),))
+    opens, speaker, microphone, twin = found("sound", changed(mixer=mixer))
+    assert [one.level for one in (opens, speaker, microphone, twin)] == ["ok", "warning", "warning", "warning"]
+    assert "speaker of Device is muted" in speaker.what
+    assert "amixer -c Device sset 'Speaker' 80% unmute" in speaker.cure
+    assert "amixer -c Device sset 'Mic' 80% cap" in microphone.cure
+    assert "'Device_1' may be the other" in twin.what
+    assert "'usb:1-1.3'" in twin.cure
 
 
 def test_a_clock_with_nothing_to_compare_is_not_called_right() -> None:

@@ -4,13 +4,13 @@ import dataclasses
 import os
 import re
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from app.made_up_machines import nobody_may, says, write
 from callbox.app import doctor_facts, doctor_machine
 from callbox.app.doctor_facts import gather, look_at_box, look_at_folder, look_at_python, look_at_settings
 from callbox.app.doctor_known import (
@@ -32,34 +32,12 @@ from callbox.app.doctor_machine import (
     look_at_disk,
     look_at_pins,
     look_at_power,
-    look_at_sound,
     look_at_wifi,
     within,
 )
 from callbox.app.home import Home
-from callbox.app.settings import PanelSettings, SoundSettings
+from callbox.app.settings import PanelSettings
 from callbox.base.errors import CallboxError
-
-
-def write(root: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
-def says(**answers: str) -> Any:
-    """Return programs that print these things; all others are not there."""
-
-    def run(command: Sequence[str]) -> str | None:
-        return answers.get(command[0])
-
-    return run
-
-
-def nobody_may(path: Path, mode: int) -> bool:
-    return False
-
 
 # --- the machine -------------------------------------------------------------------------------------------------
 
@@ -145,65 +123,6 @@ def test_the_disk_of_a_folder_that_is_yet_to_be_made(tmp_path: Path) -> None:
     found = look_at_disk(tmp_path)
     assert isinstance(found, DiskFacts)
     assert found.free_bytes > 0
-
-
-CARDS = """ 0 [vc4hdmi0       ]: vc4-hdmi - vc4-hdmi-0
-                      vc4-hdmi-0
- 1 [Device         ]: USB-Audio - USB Audio Device
-                      C-Media Electronics Inc. USB Audio Device at usb-3f980000.usb-1.2, full speed
-"""
-
-
-def failing(error: Exception) -> Any:
-    def work(sound: SoundSettings) -> None:
-        raise error
-
-    return work
-
-
-def test_sound_that_opens(tmp_path: Path) -> None:
-    write(tmp_path, {"proc/asound/cards": CARDS, "dev/snd/pcmC1D0p": ""})
-    asked: list[SoundSettings] = []
-    sound = SoundSettings(input="Device", output="Device")
-    facts = look_at_sound(sound, Machine(tmp_path), asked.append)
-    assert asked == [sound]
-    assert facts.cards == ("vc4hdmi0 (vc4-hdmi - vc4-hdmi-0)", "Device (USB-Audio - USB Audio Device)")
-    assert (facts.trouble, facts.refused) == (None, False)
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (CallboxError("no sound input is called 'x'", "plug one in"), "no sound input"),
-        (ImportError("libportaudio.so.2: cannot open shared object file"), "PortAudio library cannot be loaded"),
-        (TimeoutError(), "does not answer"),
-    ],
-)
-def test_sound_that_does_not_open(tmp_path: Path, error: Exception, words: str) -> None:
-    facts = look_at_sound(SoundSettings(), Machine(tmp_path), failing(error))
-    assert facts.trouble is not None
-    assert words in facts.trouble.what
-    assert facts.trouble.cure
-    assert not facts.refused
-
-
-def test_cards_that_this_user_may_not_use(tmp_path: Path) -> None:
-    write(tmp_path, {"dev/snd/pcmC1D0p": "", "dev/snd/controlC1": ""})
-    machine = Machine(tmp_path, may=nobody_may)
-    assert look_at_sound(SoundSettings(), machine, failing(CallboxError("none"))).refused
-
-
-def test_wav_files_instead_of_a_card_are_not_touched(tmp_path: Path) -> None:
-    speaker = tmp_path / "heard.wav"
-    speaker.write_bytes(b"kept")
-    good = SoundSettings(backend="wav", input="", output=str(speaker))
-    assert look_at_sound(good, Machine(tmp_path)).trouble is None
-    assert speaker.read_bytes() == b"kept"
-    for bad in (
-        SoundSettings(backend="wav", input=str(tmp_path / "none.wav"), output=""),
-        SoundSettings(backend="wav", input="", output=str(tmp_path / "no" / "heard.wav")),
-    ):
-        assert look_at_sound(bad, Machine(tmp_path)).trouble is not None
 
 
 def test_the_codec() -> None:
@@ -358,7 +277,7 @@ def test_a_folder_that_this_user_may_not_open(tmp_path: Path) -> None:
     home.store_file.touch()
     facts = look_at_folder(home, Machine(tmp_path, may=nobody_may))
     assert (facts.there, facts.readable, facts.holds_box) == (True, False, False)
-    assert isinstance(look_at_box(home, facts, Machine(tmp_path)), NotLooked)
+    assert isinstance(look_at_box(home, facts), NotLooked)
     settings, read = look_at_settings(home, facts)
     assert isinstance(settings, NotLooked)
     assert read is None
@@ -397,18 +316,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.
         raise CallboxError("The folder cannot be used: Permission denied.")
 
     monkeypatch.setattr(Home, "lock", refuse)
-    assert isinstance(look_at_box(home, look_at_folder(home, Machine(tmp_path)), Machine(tmp_path)), NotLooked)
-
-
-def test_the_service_that_should_run_this_box(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, says(systemctl="failed\n"))
-    for folder, state in ((tmp_path / "var/lib/callbox", "failed"), (tmp_path / "box", "")):
-        home = Home(folder)
-        home.prepare()
-        home.store_file.touch()
-        box = look_at_box(home, look_at_folder(home, machine), machine)
-        assert isinstance(box, BoxFacts)
-        assert (box.running, box.service) == (False, state)
+    assert isinstance(look_at_box(home, look_at_folder(home, Machine(tmp_path))), NotLooked)
 
 
 def test_a_folder_held_by_something_that_does_not_listen(tmp_path: Path) -> None:
@@ -416,7 +324,7 @@ def test_a_folder_held_by_something_that_does_not_listen(tmp_path: Path) -> None
     home.store_file.touch()
     assert other.lock()
     try:
-        box = look_at_box(home, look_at_folder(home, Machine(tmp_path)), Machine(tmp_path))
+        box = look_at_box(home, look_at_folder(home, Machine(tmp_path)))
     finally:
         other.unlock()
     assert isinstance(box, BoxFacts)

@@ -22,6 +22,7 @@ from callbox.app.doctor_known import (
     NotLooked,
     PythonFacts,
     ServerFacts,
+    ServiceFacts,
     SettingsFacts,
     StoreFacts,
 )
@@ -82,14 +83,12 @@ def judge_folder(facts: FolderFacts) -> list[Finding]:
     if not facts.there or (facts.readable and not facts.holds_box):
         cure = 'Make one: callbox join "INVITE"'
         if facts.service_folder:
-            cure += f"; or name this machine's: sudo -u callbox callbox doctor --home {facts.service_folder}"
+            cure += "; or look at this machine's: sudo callbox doctor"
         return [Finding(area, "fault", f"There is no box in {facts.path}.", cure)]
     if facts.owner != facts.user:
         what = f"{facts.path} belongs to {facts.owner}, and you are {facts.user}: much of it was not looked at."
         level: Level = "warning" if facts.readable else "fault"
-        return [
-            Finding(area, level, what, f"Look as its owner: sudo -u {facts.owner} callbox doctor --home {facts.path}")
-        ]
+        return [Finding(area, level, what, f"Look as its owner: sudo callbox doctor --home {facts.path}")]
     if not facts.readable:
         return [Finding(area, "fault", f"{facts.path} cannot be opened by its owner.", f"Run: chmod 700 {facts.path}")]
     found: list[Finding] = []
@@ -123,10 +122,6 @@ def judge_box(facts: BoxFacts | NotLooked) -> list[Finding]:
     if isinstance(facts, NotLooked):
         return not_looked(area, facts)
     if not facts.running:
-        if facts.service in ("failed", "activating"):
-            ends = "has failed" if facts.service == "failed" else "ends again after each start"
-            cure = "Its last words say why: journalctl -u callbox -n 30"
-            return [Finding(area, "fault", f"No box runs in this folder: the service {ends}.", cure)]
         cure = "Start it: sudo systemctl start callbox; or by hand: callbox run"
         return [Finding(area, "ok", "No box runs in this folder at present, so all was looked at from here.", cure)]
     if facts.trouble is not None:
@@ -136,6 +131,48 @@ def judge_box(facts: BoxFacts | NotLooked) -> list[Finding]:
         what, _, cure = facts.fault.partition("\n")
         return [Finding(area, "fault", f"The running box reports: {sentence(what)}", sentence(cure))]
     return [Finding(area, "ok", f"Running, {facts.state}; it reports no fault.")]
+
+
+ENDED = {
+    2: ("box.toml has a mistake", "Mend what the area `settings` names; then: sudo systemctl restart callbox"),
+    203: ("its program cannot be started", "Install Callbox again: sudo apt install --reinstall callbox"),
+    216: ("a group that it needs is missing", "Run: sudo systemd-sysusers && sudo systemctl restart callbox"),
+    217: ("its user is missing", "Run: sudo systemd-sysusers && sudo systemctl restart callbox"),
+}
+"""Exit codes of the service that have one cause; those above 200 are systemd's own, given before the program runs."""
+_LOG = "Its last words say why: journalctl -u callbox -n 30"
+OFTEN = 3
+
+
+def judge_service(facts: ServiceFacts | None) -> list[Finding]:
+    """Judge whether systemd can run the box, by itself and with all that the box needs."""
+    area = "service"
+    if facts is None:
+        return []
+    if facts.load == "masked":
+        cure = "Run: sudo systemctl unmask callbox && sudo systemctl enable --now callbox"
+        return [Finding(area, "fault", "callbox.service is masked: it can not be started at all.", cure)]
+    if facts.load != "loaded":
+        cure = "Install Callbox again, or copy its unit; systemctl status callbox tells more."
+        return [Finding(area, "fault", f"callbox.service cannot be loaded: {facts.load}.", cure)]
+    found: list[Finding] = []
+    if facts.active in ("failed", "activating"):
+        ends = "has failed" if facts.active == "failed" else "ends again after each start"
+        why, cure = ENDED.get(facts.exit_status, ("", _LOG))
+        if facts.result == "watchdog":
+            why = "it hung, and the watchdog ended it"
+        found.append(Finding(area, "fault", f"callbox.service {ends}{why and ': '}{why}.", cure))
+    elif facts.restarts >= OFTEN:
+        found.append(Finding(area, "warning", f"callbox.service had to be started again {facts.restarts} times.", _LOG))
+    if facts.denied:
+        cure = "`systemctl cat callbox` shows where. To undo what was changed: sudo systemctl revert callbox && "
+        cure += "sudo systemctl restart callbox"
+        what = f"callbox.service lacks rights that this box needs: {', '.join(facts.denied)}."
+        found.append(Finding(area, "fault", what, cure))
+    if not facts.starts_by_itself:
+        what = "callbox.service does not start with the machine."
+        found.append(Finding(area, "warning", what, "Run: sudo systemctl enable callbox"))
+    return found or [Finding(area, "ok", f"callbox.service is {facts.active}, and may use what this box needs.")]
 
 
 def judge_store(facts: StoreFacts | Held | NotLooked) -> list[Finding]:
@@ -218,11 +255,13 @@ def judge(facts: Facts) -> list[Finding]:
         *judge_folder(facts.folder),
         *judge_settings(facts.settings),
         *judge_disk(facts.disk),
+        *judge_service(facts.service),
         *judge_box(facts.box),
         *judge_store(facts.store),
         *judge_clock(facts.clock, certificate),
         *judge_server(facts.server, facts.clock),
         *hardware.judge_sound(facts.sound),
+        *hardware.judge_mixer(facts.mixer),
         *hardware.judge_codec(facts.codec),
         *hardware.judge_pins(facts.pins),
         *hardware.judge_wifi(facts.wifi),

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from callbox import __version__
-from callbox.app import client
+from callbox.app import client, doctor_service, doctor_sound
 from callbox.app import doctor_machine as machine_facts
 from callbox.app.doctor_known import (
     BoxFacts,
     Facts,
     FolderFacts,
     Held,
+    MixerFacts,
     NotLooked,
     Package,
     PythonFacts,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 Looked = TypeVar("Looked")
 ANSWER_S = 5.0
 PRIVATE = ("key", "box.sqlite", "box.sqlite-wal", "box.sqlite-shm", "box.toml", "control.sock")
-SERVICE_FOLDER = "var/lib/callbox"
 CREDENTIAL = "callbox-key"
 CREDENTIAL_STORES = ("etc/credstore.encrypted", "run/credstore.encrypted", "usr/lib/credstore.encrypted")
 _NEED = re.compile(r"^([\w.-]+)\s*>=\s*([\w.]+)$")  # those with a marker are not needed everywhere
@@ -56,7 +56,7 @@ def gather(home: Home, machine: Machine | None = None) -> Facts:
     machine = machine or Machine()
     folder = look_at_folder(home, machine)
     settings, read = look_at_settings(home, folder)
-    box = look_at_box(home, folder, machine)
+    box = look_at_box(home, folder)
     try:
         running = isinstance(box, BoxFacts) and box.running
         store, saved = _store(home, folder, box, machine)
@@ -66,12 +66,14 @@ def gather(home: Home, machine: Machine | None = None) -> Facts:
             python=look_at_python(),
             folder=folder,
             box=box,
+            service=doctor_service.look_at_service(home.folder, read, machine),
             settings=settings,
             disk=machine_facts.look_at_disk(home.folder),
             store=store,
             server=server,
             clock=machine_facts.look_at_clock(machine, server.ahead_s if isinstance(server, ServerFacts) else None),
             sound=_sound(box, read, machine),
+            mixer=doctor_sound.look_at_mixer(read.sound, machine) if read else MixerFacts(),
             codec=without_package(machine_facts.look_at_codec),
             pins=without_package(lambda: machine_facts.look_at_pins(read.panel, running, machine))
             if read
@@ -110,8 +112,8 @@ def look_at_python(distribution: str = "callbox") -> PythonFacts | NotLooked:
 def look_at_folder(home: Home, machine: Machine) -> FolderFacts:
     """Look at the box's folder: whose it is, and who may look into it."""
     folder, user = home.folder, _user(os.geteuid())
-    service = machine.root / SERVICE_FOLDER
-    elsewhere = f"/{SERVICE_FOLDER}" if service.is_dir() and folder.absolute() != service else ""
+    service = machine.root / doctor_service.SERVICE_FOLDER
+    elsewhere = f"/{doctor_service.SERVICE_FOLDER}" if service.is_dir() and folder.absolute() != service else ""
     try:
         found = folder.stat()
     except PermissionError:
@@ -152,13 +154,13 @@ def look_at_settings(home: Home, folder: FolderFacts) -> tuple[SettingsFacts | N
         return SettingsFacts(file, there, (error.what,)), None
 
 
-def look_at_box(home: Home, folder: FolderFacts, machine: Machine) -> BoxFacts | NotLooked:
+def look_at_box(home: Home, folder: FolderFacts) -> BoxFacts | NotLooked:
     """Take the folder's lock, if no box has it; else ask the box that runs there."""
     if not folder.holds_box:
         return NotLooked("there is no box" if folder.readable or not folder.there else "the folder cannot be opened")
     try:
         if not (home.folder / "lock").exists() or home.lock():
-            return BoxFacts(running=False, service=_service(home, machine))
+            return BoxFacts(running=False)
     except CallboxError:
         return NotLooked("this user may not write to the folder, so nothing says whether a box runs there")
     try:
@@ -176,14 +178,6 @@ def look_at_box(home: Home, folder: FolderFacts, machine: Machine) -> BoxFacts |
         server=str(status["server"]),
         fault=str(status["fault"] or ""),
     )
-
-
-def _service(home: Home, machine: Machine) -> str:
-    """Return how systemd sees the service (active, inactive, failed, activating ...), if this folder is its own."""
-    if not _is_the_services(home, machine):
-        return ""
-    said = machine.run(["systemctl", "show", "--property=ActiveState", "--value", "callbox.service"])
-    return (said or "").strip()
 
 
 def look_at_store(home: Home, machine: Machine) -> "tuple[StoreFacts | NotLooked, Saved | None]":
@@ -212,11 +206,7 @@ def _may_be_there(credential: Path, home: Home, machine: Machine) -> bool:
     try:
         return credential.exists()
     except PermissionError:
-        return _is_the_services(home, machine)
-
-
-def _is_the_services(home: Home, machine: Machine) -> bool:
-    return home.folder.absolute() == machine.root / SERVICE_FOLDER
+        return doctor_service.is_the_services(home.folder, machine)
 
 
 def _store(
@@ -250,4 +240,4 @@ def _sound(box: BoxFacts | NotLooked, read: BoxSettings | None, machine: Machine
         return Held(bool(box.fault or box.trouble))
     if read is None:
         return NotLooked("box.toml, which says what the box uses, could not be read")
-    return without_package(lambda: machine_facts.look_at_sound(read.sound, machine))
+    return without_package(lambda: doctor_sound.look_at_sound(read.sound, machine))

@@ -4,6 +4,7 @@ from callbox.app.doctor_finding import Finding, held, not_looked, sentence
 from callbox.app.doctor_known import (
     CodecFacts,
     Held,
+    MixerFacts,
     NotLooked,
     PinFacts,
     PowerFacts,
@@ -36,6 +37,20 @@ def judge_sound(facts: SoundFacts | Held | NotLooked) -> list[Finding]:
         return [Finding(area, "fault", f"This user may not use the sound cards.{cards}", cure)]
     cure = facts.trouble.cure or "Is it plugged in? `aplay -l` and `arecord -l` list what the kernel sees."
     return [Finding(area, "fault", sentence(facts.trouble.what) + cards, sentence(cure))]
+
+
+def judge_mixer(facts: MixerFacts) -> list[Finding]:
+    """Judge what silences a card although it opens, and names that will mean another card tomorrow."""
+    found: list[Finding] = []
+    for card, control, capture in facts.muted:
+        which, switch = ("microphone", "cap") if capture else ("speaker", "unmute")
+        what = f"The {which} of {card} is muted, or turned down to nothing, by the card's control {control!r}."
+        cure = f"Run: amixer -c {card} sset '{control}' 80% {switch}; to keep it: sudo alsactl store"
+        found.append(Finding("sound", "warning", what, cure))
+    for name, socket in facts.twins:
+        what = f"Two cards of the same model are plugged in, and {name!r} may be the other one after a start."
+        found.append(Finding("sound", "warning", what, f"Name it by its socket in box.toml: {socket!r}"))
+    return found
 
 
 def judge_codec(facts: CodecFacts | NotLooked) -> list[Finding]:

@@ -77,10 +77,7 @@ class SettingsFacts:
 
 @dataclass(frozen=True, slots=True)
 class BoxFacts:
-    """Whether a box runs in the folder, and what it says of itself. `trouble`: it runs, but could not be asked.
-
-    `service`: what systemd says of the service that should run this box; empty for any other folder.
-    """
+    """Whether a box runs in the folder, and what it says of itself. `trouble`: it runs, but could not be asked."""
 
     running: bool
     state: str = ""
@@ -88,7 +85,19 @@ class BoxFacts:
     server: str = ""
     fault: str = ""
     trouble: Trouble | None = None
-    service: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """What systemd says of the service that should run this box. `denied`: lines that its unit lacks for this box."""
+
+    load: str = "loaded"
+    active: str = "active"
+    result: str = "success"
+    starts_by_itself: bool = True
+    exit_status: int = 0
+    restarts: int = 0
+    denied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,18 @@ class SoundFacts:
     cards: tuple[str, ...] = ()
     refused: bool = False  # the kernel's sound devices are there, but not for this user
     trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MixerFacts:
+    """What is known of the box's cards, whoever has them open.
+
+    `muted`: card id, control and whether it is the microphone's. `twins`: names in box.toml by which one of two equal
+    cards is meant, each with the name of its socket.
+    """
+
+    muted: tuple[tuple[str, str, bool], ...] = ()
+    twins: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +212,14 @@ class Facts:
     python: PythonFacts | NotLooked
     folder: FolderFacts
     box: BoxFacts | NotLooked
+    service: ServiceFacts | None  # None: it does not run this box
     settings: SettingsFacts | NotLooked
     disk: DiskFacts | NotLooked
     store: StoreFacts | Held | NotLooked
     server: ServerFacts | NotLooked
     clock: ClockFacts
     sound: SoundFacts | Held | NotLooked
+    mixer: MixerFacts
     codec: CodecFacts | NotLooked
     pins: PinFacts | NotLooked
     wifi: WifiFacts | NotLooked

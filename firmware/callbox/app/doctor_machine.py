@@ -1,4 +1,4 @@
-"""What `callbox doctor` finds out about the machine: clock, sound, codec, pins, Wi-Fi, power, disk.
+"""What `callbox doctor` finds out about the machine: clock, codec, pins, Wi-Fi, power, disk.
 
 Each function looks at one thing, below a root folder and through functions that a test replaces, and only looks:
 nothing here is set, and nothing that a running box holds is opened.
@@ -25,24 +25,21 @@ from callbox.app.doctor_known import (
     NotLooked,
     PinFacts,
     PowerFacts,
-    SoundFacts,
     Trouble,
     WifiFacts,
 )
-from callbox.app.settings import PanelSettings, SoundSettings
+from callbox.app.settings import PanelSettings
 from callbox.base.errors import CallboxError
 from callbox.base.settings import BadSettings
 
 Answer = TypeVar("Answer")
 PROGRAM_S = 5.0
-SOUND_S = 10.0
 # What shows that a bus of the header is switched on. The serial port is its login's too.
 BUSES = {
     "i2c": ("dev/i2c-1",),
     "spi": ("dev/spidev0.*",),
     "uart": ("dev/serial0",),
 }
-_CARD = re.compile(r"^ *\d+ \[(\S+) *\]: (.*)$", re.MULTILINE)
 
 
 def run_program(command: Sequence[str]) -> str | None:
@@ -109,43 +106,6 @@ def look_at_clock(machine: Machine, server_ahead_s: float | None) -> ClockFacts:
     noted = machine.root / "run/systemd/timesync"
     synchronised = (noted / "synchronized").exists() if noted.is_dir() else None
     return ClockFacts(machine.wall_ms(), synchronised, server_ahead_s)
-
-
-def look_at_sound(
-    sound: SoundSettings, machine: Machine, open_sound: Callable[[SoundSettings], None] | None = None
-) -> SoundFacts:
-    """List the kernel's cards; then open microphone and speaker as the box would, and take 10 ms of sound."""
-    listed = read(machine.root / "proc/asound/cards") or ""
-    cards = tuple(f"{card_id} ({what})" for card_id, what in _CARD.findall(listed))
-    nodes = sorted((machine.root / "dev/snd").glob("pcm*"))
-    refused = bool(nodes) and not any(machine.may(node, os.R_OK | os.W_OK) for node in nodes)
-    trouble = None
-    try:
-        within(SOUND_S, lambda: (open_sound or _open_sound)(sound))
-    except CallboxError as error:
-        trouble = Trouble(error.what, error.cure)
-    except TimeoutError:
-        trouble = Trouble("the sound card does not answer", "Unplug it and plug it in again")
-    except ImportError as error:
-        trouble = Trouble(f"the PortAudio library cannot be loaded: {error}", "sudo apt install libportaudio2")
-    return SoundFacts(sound.backend, sound.input, sound.output, cards, refused, trouble)
-
-
-def _open_sound(sound: SoundSettings) -> None:
-    from callbox.audio.devices import DeviceLost, NoSuchDevice, open_backend
-
-    output = sound.output
-    if sound.backend == "wav":  # to open it would empty it
-        if output and not Path(output).resolve().parent.is_dir():
-            raise NoSuchDevice(output, "output", ())
-        output = ""
-    device = open_backend(sound.backend).open(sound.input, output)
-    try:
-        device.read()
-    except DeviceLost as error:
-        raise CallboxError(str(error), "Unplug it and plug it in again") from None
-    finally:
-        device.close()
 
 
 def look_at_codec(open_codec: Callable[[], object] | None = None) -> CodecFacts:

@@ -1,17 +1,22 @@
 """`callbox doctor`: find what is wrong or missing, name it, and say what to do."""
 
+import contextlib
 import os
+import pwd
 import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from callbox.app.commands.shown import harmless
 from callbox.app.commands.words import Adder, Options, add_json, home_of, print_facts
+from callbox.app.home import Home
 
 if TYPE_CHECKING:
     from callbox.app.doctor_finding import Finding
 
+SERVICE_FOLDER = Path("/var/lib/callbox")
 AREA, LEVEL = 10, 9
 WIDTH = 110
 SHOWN = {"ok": ("ok", ""), "unknown": ("-", "2"), "warning": ("warning", "33"), "fault": ("fault", "31")}
@@ -25,7 +30,10 @@ def add(adder: Adder) -> None:
         _doctor,
         "callbox doctor --home ~/kitchen",
     )
-    doctor.description = f"{doctor.description} Ends with 0 if all is well, with 1 at any fault or warning."
+    doctor.description = (
+        f"{doctor.description} Ends with 0 if all is well, with 1 at any fault or warning. Root looks as the owner of "
+        "the folder does; without --home, at the box of this machine's service."
+    )
     add_json(doctor)
 
 
@@ -34,10 +42,28 @@ def _doctor(options: Options) -> int:
     from callbox.app.doctor_facts import gather
     from callbox.app.doctor_finding import is_well
 
-    findings = judge(gather(home_of(options)))
+    findings = judge(gather(_as_owner(home_of(options))))
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     print_facts(options, as_facts(findings, is_well(findings)), report(findings, coloured))
     return 0 if is_well(findings) else 1
+
+
+def _as_owner(home: Home) -> Home:
+    """Have root look as the box's owner does: with that user's rights, and no file of root's left in the folder.
+
+    Root that names no folder means the service's.
+    """
+    if os.geteuid() != 0:
+        return home
+    if not home.holds_box and SERVICE_FOLDER.is_dir() and home.folder == Home.named(None).folder:
+        home = Home(SERVICE_FOLDER)
+    with contextlib.suppress(OSError, KeyError):
+        owner = pwd.getpwuid(home.folder.stat().st_uid)
+        if owner.pw_uid:
+            os.initgroups(owner.pw_name, owner.pw_gid)
+            os.setgid(owner.pw_gid)
+            os.setuid(owner.pw_uid)
+    return home
 
 
 def as_facts(findings: "Sequence[Finding]", well: bool) -> dict[str, Any]:
