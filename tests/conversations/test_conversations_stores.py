@@ -8,8 +8,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from callbox.base.reasons import Reason
-from callbox.conversations.items import CallItem, Item, TextItem
-from callbox.conversations.stores import Delete, DeleteItem, ForgetThread, Put, PutItem, Store, StoreFault, Write
+from callbox.conversations.items import BlobKey, CallItem, Item, TextItem, VoiceItem
+from callbox.conversations.stores import (
+    Delete,
+    DeleteItem,
+    DeleteSound,
+    ForgetThread,
+    Put,
+    PutItem,
+    PutSound,
+    Store,
+    StoreFault,
+    Write,
+)
 from callbox.conversations.stores.memory import MemoryStore
 from callbox.conversations.stores.sqlite import SqliteStore
 from callbox.crypto.fields import FieldCipher
@@ -89,6 +100,27 @@ def test_deleted_items_and_forgotten_threads_are_gone(open_store: OpenStore) -> 
     assert again.items("b") == [text(5, "b")]
 
 
+def voice(number: int, contact: str = "kitchen") -> VoiceItem:
+    blob = BlobKey(bytes(32), bytes(range(32)), 4)
+    return VoiceItem(number.to_bytes(16, "big"), contact, False, 5, 12_500, "coming", b"", blob)
+
+
+def test_sounds_keep_their_parts_and_go_with_their_message(open_store: OpenStore) -> None:
+    store = open_store()
+    parts = [PutSound(voice(1).id, "kitchen", 1, b"-b"), PutSound(voice(1).id, "kitchen", 0, b"a")]
+    store.commit([PutItem(voice(1)), *parts])
+    store.commit([PutItem(voice(2)), PutSound(voice(2).id, "kitchen", 0, bytes(70_000))])
+    store.commit([PutItem(voice(3, "workshop")), PutSound(voice(3).id, "workshop", 0, b"c")])
+    store.commit([PutSound(voice(1).id, "kitchen", 1, b"-again")])
+    again = open_store()
+    assert again.items()[-1] == voice(1)
+    assert [again.sound(voice(number).id) for number in (1, 2, 3, 4)] == [b"a-again", bytes(70_000), b"c", b""]
+    again.commit([DeleteItem(voice(1).id), DeleteSound(voice(2).id), DeleteSound(b"unknown"), ForgetThread("workshop")])
+    again = open_store()
+    assert [again.sound(voice(number).id) for number in (1, 2, 3)] == [b"", b"", b""]
+    assert again.items() == [voice(2)]
+
+
 def test_keys_and_values_may_be_anything(open_store: OpenStore) -> None:
     store = open_store()
     store.commit([Put("t", "台所/🔔|x", b"\x00\xff" * 40_000), PutItem(text(1, "台所", "\x00é🙂"))])
@@ -109,11 +141,14 @@ def test_a_failing_card_leaves_a_simulated_store_as_it_was() -> None:
 
 KEYS = st.sampled_from(["a", "b", "c"])
 NUMBERS = st.integers(1, 6)
+IDS = [number.to_bytes(16, "big") for number in range(1, 7)]
 WRITES = st.one_of(
     st.builds(Put, KEYS, KEYS, st.binary(max_size=3)),
     st.builds(Delete, KEYS, KEYS),
     st.builds(PutItem, st.builds(text, NUMBERS, KEYS, st.text(max_size=3))),
     st.builds(DeleteItem, NUMBERS.map(lambda number: number.to_bytes(16, "big"))),
+    st.builds(PutSound, st.sampled_from(IDS), KEYS, st.integers(0, 2), st.binary(max_size=3)),
+    st.builds(DeleteSound, st.sampled_from(IDS)),
     st.builds(ForgetThread, KEYS),
 )
 
@@ -126,12 +161,14 @@ def test_both_stores_agree_on_any_history(
     kept, model = open_store(), MemoryStore()
     kept.commit([Delete(table, key) for table in "abc" for key in kept.load(table)])
     kept.commit([DeleteItem(item.id) for item in kept.items()])
+    kept.commit([DeleteSound(number) for number in IDS])
     for batch in batches:
         kept.commit(batch)
         model.commit(batch)
     kept = kept if isinstance(kept, MemoryStore) else open_store()
     assert [kept.load(table) for table in "abc"] == [model.load(table) for table in "abc"]
     assert kept.items() == model.items()
+    assert [kept.sound(number) for number in IDS] == [model.sound(number) for number in IDS]
     assert [kept.items(contact) for contact in "abc"] == [model.items(contact) for contact in "abc"]
 
 

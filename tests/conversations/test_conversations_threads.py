@@ -6,7 +6,7 @@ import pytest
 from callbox.base.reasons import Reason
 from callbox.conversations.contacts import Contact
 from callbox.conversations.controls import Controls
-from callbox.conversations.items import CallItem, TextItem, TextState
+from callbox.conversations.items import BlobKey, CallItem, TextItem, TextState, VoiceItem
 from callbox.conversations.retention import DAY_MS, Retention, expired
 from callbox.conversations.seen import Seen
 from callbox.conversations.stores import DeleteItem, PutItem, Write
@@ -244,6 +244,60 @@ def test_with_no_days_at_all_things_stay_until_they_reached_their_person(item: T
 def test_what_waits_to_be_sent_is_never_too_old() -> None:
     waiting = msgspec.structs.replace(text(A, NOW - 200 * DAY_MS), outgoing=True, state="queued")
     assert expired([waiting], NOW, BUILT) == []
+
+
+BLOB = BlobKey(bytes(32), bytes(32), 4)
+
+
+def test_a_voice_message_is_delivered_when_its_sound_is_and_not_with_the_letter_that_names_it(kept: Kept) -> None:
+    item, writes = kept.threads.voice_spoken(A, "kitchen", 2_000, NOW, BLOB)
+    kept.keep(writes)
+    assert kept.threads.voices("queued") == [item]
+    kept.keep(kept.threads.voice_named(A, C))
+    for mark, state in (("delivered", "queued"), ("sent", "sent"), ("heard", "sent")):
+        kept.keep(kept.threads.mark([C], mark, "kitchen"))  # type: ignore[arg-type]  # of the marks that there are
+        assert kept.threads.voices(state), f"the letter says {mark}"  # type: ignore[arg-type]  # of the states
+    assert kept.threads.mark([A], "delivered", "workshop") == []
+    kept.keep(kept.threads.mark([A], "delivered", "kitchen"))
+    (delivered,) = kept.threads.voices("delivered")
+    assert delivered.blob is None, "its key is needed here no more"
+    assert Threads(kept.store.items()).mark([C], "sent") == [], "marks only go up, after a restart too"
+
+
+def test_the_letter_that_names_a_voice_message_may_be_refused(kept: Kept) -> None:
+    kept.keep(kept.threads.voice_spoken(A, "kitchen", 2_000, NOW, BLOB)[1])
+    kept.keep(kept.threads.voice_named(A, C))
+    kept.keep(Threads(kept.store.items()).unsent(C, "not-allowed") and kept.threads.unsent(C, "not-allowed"))
+    assert [item.problem for item in kept.threads.voices("unsent")] == ["not-allowed"]
+
+
+def test_a_voice_message_blinks_once_its_sound_is_here(kept: Kept) -> None:
+    item, writes = kept.threads.voice_coming(A, "kitchen", 2_000, NOW, BLOB)
+    kept.keep(writes)
+    assert kept.threads.voices("coming") == [item]
+    assert kept.threads.unread() == []
+    assert kept.threads.voice_coming(A, "workshop", 9, NOW, BLOB) == (None, [])
+    kept.keep(kept.threads.voice_came(A))
+    assert [unread.id for unread in kept.threads.unread()] == [A]
+    assert kept.threads.voice_came(A) == kept.threads.voice_lost(A, "too late") == []
+    kept.keep(kept.threads.heard([A]))
+    assert kept.threads.unread() == []
+    assert kept.threads.voices("heard")[0].blob is None
+
+
+def test_a_sound_that_never_comes_is_lost_and_does_not_blink(kept: Kept) -> None:
+    kept.keep(kept.threads.voice_coming(A, "kitchen", 2_000, NOW, BLOB)[1])
+    kept.keep(kept.threads.voice_lost(A, "expired"))
+    assert [item.problem for item in kept.threads.voices("lost")] == ["expired"]
+    assert kept.threads.unread() == kept.threads.voices("coming") == []
+
+
+def test_voice_messages_go_after_their_own_days(kept: Kept) -> None:
+    for number, state in ((A, "heard"), (B, "coming"), (C, "queued")):
+        item = VoiceItem(number, "kitchen", state == "queued", NOW - 31 * DAY_MS, 1, state)  # type: ignore[arg-type]
+        kept.store.commit([PutItem(item)])
+    assert expired(kept.store.items(), NOW, BUILT) == [DeleteItem(B), DeleteItem(A)]
+    assert expired(kept.store.items(), NOW, BUILT, Retention(voice_days=0)) == [DeleteItem(B), DeleteItem(A)]
 
 
 def test_impossible_dates_are_mended_and_cost_nothing() -> None:

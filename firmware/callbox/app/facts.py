@@ -6,7 +6,7 @@ from callbox.audio.facts import Meter
 from callbox.base.time import Instant
 from callbox.calls.state import CallView
 from callbox.conversations.contacts import Contact
-from callbox.conversations.items import CallItem, Item
+from callbox.conversations.items import CallItem, Item, VoiceItem
 
 
 def call_facts(call: CallView, code: str, now: Instant) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def contact_facts(contact: Contact) -> dict[str, Any]:
 def item_facts(item: Item) -> dict[str, Any]:
     """Return an item of a conversation."""
     facts = {
-        "kind": "call" if isinstance(item, CallItem) else "text",
+        "kind": item.__struct_config__.tag,
         "id": item.id.hex(),
         "contact": item.contact,
         "outgoing": item.outgoing,
@@ -59,4 +59,6 @@ def item_facts(item: Item) -> dict[str, Any]:
             "chain": list(item.chain),
             "heard": item.heard,
         }
+    if isinstance(item, VoiceItem):
+        return facts | {"duration_s": round(item.duration_ms / 1000, 1), "state": item.state, "problem": item.problem}
     return facts | {"text": item.text, "state": item.state, "ready_made": item.ready_made, "problem": item.problem}

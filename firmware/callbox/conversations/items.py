@@ -1,4 +1,7 @@
-"""What a thread consists of: texts and call lines. Stored as they are, so fields may be added but never change."""
+"""What a thread consists of: texts, voice messages and call lines.
+
+Stored as they are, so fields may be added but never change.
+"""
 
 from typing import Literal, TypeAlias
 
@@ -24,6 +27,33 @@ class TextItem(msgspec.Struct, frozen=True, tag="text"):
     problem: str = ""  # why it is unsent, as the server said it
 
 
+VoiceState = Literal["queued", "sent", "coming", "delivered", "heard", "unsent", "lost"]
+"""As of texts. Theirs begin as `coming` until their sound is here; `lost`: it never will be. Ours are `sent` when the
+letter that names them is safe at the server, `delivered` when the sound is on a device."""
+
+
+class BlobKey(msgspec.Struct, frozen=True):
+    """How the sealed sound of a voice message lies at the server, and its key; kept only while it is on its way."""
+
+    key: bytes
+    digest: bytes
+    parts: int
+
+
+class VoiceItem(msgspec.Struct, frozen=True, tag="voice"):
+    """A voice message, theirs or ours. Its sound, Ogg Opus, lies in the store under the same id."""
+
+    id: bytes  # the blob's number at the server, 16 bytes
+    contact: str
+    outgoing: bool
+    at_ms: int  # this box's wall time when it was spoken or arrived
+    duration_ms: int
+    state: VoiceState
+    letter: bytes = b""  # message id of the letter that names it; b"": not written yet
+    blob: BlobKey | None = None
+    problem: str = ""
+
+
 class CallItem(msgspec.Struct, frozen=True, tag="call"):
     """The line that a call leaves in its thread: what became of it, and why."""
 
@@ -39,11 +69,11 @@ class CallItem(msgspec.Struct, frozen=True, tag="call"):
     heard: bool = True  # False: a missed call that its person does not know of yet
 
 
-Item: TypeAlias = TextItem | CallItem
+Item: TypeAlias = TextItem | VoiceItem | CallItem
 
 
 def is_unread(item: Item) -> bool:
     """Say whether the message light blinks for it."""
-    if isinstance(item, TextItem):
+    if isinstance(item, TextItem | VoiceItem):
         return not item.outgoing and item.state == "delivered"
     return not item.heard

@@ -69,4 +69,4 @@ def _kept_ms(item: Item, retention: Retention) -> float:
     days = retention.days_of(item)
     if days:
         return days * DAY_MS
-    return UNREAD_DAYS * DAY_MS if is_unread(item) or state == "sent" else -1.0
+    return UNREAD_DAYS * DAY_MS if is_unread(item) or state in ("sent", "coming") else -1.0

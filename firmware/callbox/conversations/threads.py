@@ -1,16 +1,17 @@
-"""Threads: every text and every call of every contact, in the order in which this box came to know of them.
+"""Threads: every text, voice message and call of every contact, in the order in which this box came to know of them.
 
 Order is arrival, never a date: a Pi may boot in 1970. Marks only go up: a late "delivered" does not undo "heard".
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
 from callbox.base.reasons import Reason
 from callbox.conversations.contacts import Contact
 from callbox.conversations.controls import Controls
-from callbox.conversations.items import CallItem, Item, TextItem, TextState, is_unread
+from callbox.conversations.items import BlobKey, CallItem, Item, TextItem, TextState, VoiceItem, VoiceState, is_unread
 from callbox.conversations.stores import DeleteItem, ForgetThread, PutItem, Write
 
 _ORDER: tuple[TextState, ...] = ("queued", "unsent", "sent", "delivered", "heard")
@@ -32,6 +33,8 @@ class Threads:
 
     def __init__(self, loaded: Iterable[Item] = ()) -> None:
         self._items: dict[bytes, Item] = {item.id: item for item in reversed(list(loaded))}
+        voices = (item for item in self._items.values() if isinstance(item, VoiceItem))
+        self._named_by = {item.letter: item.id for item in voices if item.letter}
 
     def get(self, item_id: bytes) -> Item | None:
         return self._items.get(item_id)
@@ -74,25 +77,31 @@ class Threads:
         return item, self._keep(item)
 
     def mark(self, item_ids: Iterable[bytes], state: TextState, contact: str | None = None) -> list[Write]:
-        """Raise our texts to `state`; unknown ones and those that are further already stay.
+        """Raise what we said to `state`; unknown messages and those that are further already stay.
 
-        `contact`: who says so: marks for texts to anyone else are ignored.
+        `contact`: who says so: marks for messages to anyone else are ignored. The letter that names a voice message
+        raises it to `sent` at most: it is delivered once its sound is.
         """
         writes: list[Write] = []
         for item_id in item_ids:
-            item = self._items.get(item_id)
-            if not isinstance(item, TextItem) or not item.outgoing or contact not in (None, item.contact):
+            item = self._said(item_id)
+            if item is None or contact not in (None, item.contact) or (item_id != item.id and state != "sent"):
                 continue
             if _ORDER.index(item.state) < _ORDER.index(state):
-                writes += self._keep(msgspec.structs.replace(item, state=state))
+                writes += self._keep(_raised(item, state))
         return writes
 
     def unsent(self, item_id: bytes, problem: str) -> list[Write]:
-        """Give a text up, unless it reached some device of the contact."""
-        item = self._items.get(item_id)
-        if not isinstance(item, TextItem) or item.state != "queued":
+        """Give a message up, unless it reached some device of the contact."""
+        item = self._said(item_id)
+        if item is None or item.state != "queued":
             return []
         return self._keep(msgspec.structs.replace(item, state="unsent", problem=problem))
+
+    def _said(self, item_id: bytes) -> TextItem | VoiceItem | None:
+        """Return a message of ours by its id, or by that of the letter that names it."""
+        item = self._items.get(item_id) or self._items.get(self._named_by.get(item_id, b""))
+        return item if isinstance(item, TextItem | VoiceItem) and item.outgoing else None
 
     def heard(self, item_ids: Iterable[bytes]) -> list[Write]:
         """Our person heard or read these: they blink no more."""
@@ -101,11 +110,55 @@ class Threads:
             item = self._items.get(item_id)
             if item is None or not is_unread(item):
                 continue
-            if isinstance(item, TextItem):
-                writes += self._keep(msgspec.structs.replace(item, state="heard"))
-            else:
+            if isinstance(item, CallItem):
                 writes += self._keep(msgspec.structs.replace(item, heard=True))
+            else:
+                writes += self._keep(msgspec.structs.replace(item, state="heard"))
         return writes
+
+    # --- voice messages ------------------------------------------------------------------------------------
+
+    def voice_spoken(
+        self, item_id: bytes, contact: str, duration_ms: int, at_ms: int, blob: BlobKey
+    ) -> tuple[VoiceItem, list[Write]]:
+        """Our person spoke; the sound is stored with these writes, and waits to be sent."""
+        item = VoiceItem(item_id, contact, True, at_ms, duration_ms, "queued", b"", blob)
+        return item, self._keep(item)
+
+    def voice_named(self, item_id: bytes, letter: bytes) -> list[Write]:
+        """The sound is at the server; a letter that names it is queued with these writes."""
+        item = self._items.get(item_id)
+        if not isinstance(item, VoiceItem):
+            return []
+        self._named_by[letter] = item_id
+        return self._keep(msgspec.structs.replace(item, letter=letter))
+
+    def voice_coming(
+        self, item_id: bytes, contact: str, duration_ms: int, at_ms: int, blob: BlobKey, problem: str = ""
+    ) -> tuple[VoiceItem | None, list[Write]]:
+        """A contact spoke; the sound is to be fetched. None when the message is here already."""
+        if item_id in self._items:
+            return None, []
+        item = VoiceItem(item_id, contact, False, at_ms, duration_ms, "coming", b"", blob, problem)
+        return item, self._keep(item)
+
+    def voice_came(self, item_id: bytes) -> list[Write]:
+        """The sound is here, stored with these writes: it blinks, and nothing of the blob is needed any more."""
+        return self._changed(item_id, "coming", state="delivered", blob=None)
+
+    def voice_lost(self, item_id: bytes, problem: str) -> list[Write]:
+        """The sound will never come."""
+        return self._changed(item_id, "coming", state="lost", blob=None, problem=problem)
+
+    def voices(self, state: VoiceState) -> list[VoiceItem]:
+        """Return the voice messages in this state, oldest first."""
+        return [item for item in self._items.values() if isinstance(item, VoiceItem) and item.state == state]
+
+    def _changed(self, item_id: bytes, before: VoiceState, **fields: Any) -> list[Write]:
+        item = self._items.get(item_id)
+        if not isinstance(item, VoiceItem) or item.state != before:
+            return []
+        return self._keep(msgspec.structs.replace(item, **fields))
 
     # --- calls ---------------------------------------------------------------------------------------------
 
@@ -166,6 +219,13 @@ class Threads:
     def _keep(self, item: Item) -> list[Write]:
         self._items[item.id] = item
         return [PutItem(item)]
+
+
+def _raised(item: TextItem | VoiceItem, state: TextState) -> TextItem | VoiceItem:
+    """Return a message of ours in a later state; what is on a device needs its key here no more."""
+    if isinstance(item, VoiceItem) and state in ("delivered", "heard"):
+        return msgspec.structs.replace(item, state=state, blob=None)
+    return msgspec.structs.replace(item, state=state)
 
 
 def _why_unseen(contact: Contact, controls: Controls) -> tuple[Reason, tuple[str, ...]]:

@@ -37,18 +37,33 @@ class PutItem(msgspec.Struct, frozen=True):
 
 
 class DeleteItem(msgspec.Struct, frozen=True):
-    """Drop the item of this id, if there is one."""
+    """Drop the item of this id, if there is one, and its sound."""
+
+    id: bytes
+
+
+class PutSound(msgspec.Struct, frozen=True):
+    """Store one part of the sound of a voice message: of its content, or of its sealed blob while it comes."""
+
+    id: bytes
+    contact: str
+    part: int
+    data: bytes
+
+
+class DeleteSound(msgspec.Struct, frozen=True):
+    """Drop all parts of a sound."""
 
     id: bytes
 
 
 class ForgetThread(msgspec.Struct, frozen=True):
-    """Destroy the key of a contact's thread, and then its items."""
+    """Destroy the key of a contact's thread, and then its items and sounds."""
 
     contact: str
 
 
-Write: TypeAlias = Put | Delete | PutItem | DeleteItem | ForgetThread
+Write: TypeAlias = Put | Delete | PutItem | DeleteItem | PutSound | DeleteSound | ForgetThread
 
 FaultKind = Literal["full", "read-only", "damaged", "newer", "other-key", "in-use", "device", "closed"]
 
@@ -96,6 +111,10 @@ class Store(Protocol):
 
     def item(self, item_id: bytes) -> Item | None:
         """Return the item of this id. Raises StoreFault."""
+        ...
+
+    def sound(self, item_id: bytes) -> bytes:
+        """Return the parts of a sound that are here, in order, joined; b"" when there are none. Raises StoreFault."""
         ...
 
     def commit(self, writes: Sequence[Write]) -> None:

@@ -6,7 +6,17 @@
 from collections.abc import Sequence
 
 from callbox.conversations.items import Item
-from callbox.conversations.stores import Delete, DeleteItem, ForgetThread, Put, PutItem, StoreFault, Write
+from callbox.conversations.stores import (
+    Delete,
+    DeleteItem,
+    DeleteSound,
+    ForgetThread,
+    Put,
+    PutItem,
+    PutSound,
+    StoreFault,
+    Write,
+)
 
 
 class MemoryStore:
@@ -15,6 +25,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._tables: dict[str, dict[str, bytes]] = {}
         self._items: dict[bytes, Item] = {}
+        self._sounds: dict[bytes, dict[int, PutSound]] = {}
         self.fail_with: StoreFault | None = None
 
     def load(self, table: str) -> dict[str, bytes]:
@@ -29,6 +40,9 @@ class MemoryStore:
 
     def item(self, item_id: bytes) -> Item | None:
         return self._items.get(item_id)
+
+    def sound(self, item_id: bytes) -> bytes:
+        return b"".join(part.data for _, part in sorted(self._sounds.get(item_id, {}).items()))
 
     def commit(self, writes: Sequence[Write]) -> None:
         if self.fail_with is not None:
@@ -46,7 +60,15 @@ class MemoryStore:
                 self._items[item.id] = item
             case DeleteItem(item_id):
                 self._items.pop(item_id, None)
+                self._sounds.pop(item_id, None)
+            case PutSound(item_id, _, part):
+                self._sounds.setdefault(item_id, {})[part] = write
+            case DeleteSound(item_id):
+                self._sounds.pop(item_id, None)
             case ForgetThread(contact):
+                for parts in self._sounds.values():
+                    for number in [number for number, part in parts.items() if part.contact == contact]:
+                        del parts[number]
                 self._items = {key: item for key, item in self._items.items() if item.contact != contact}
 
     def settle(self) -> None:

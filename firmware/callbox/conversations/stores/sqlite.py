@@ -2,7 +2,8 @@
 
     rows      one line per small row: its table in the clear, its key and its value sealed
     threads   one line per contact: the name and the thread's own key, both sealed under the database key
-    items     texts and call lines, sealed under their thread's key
+    items     texts, voice messages and call lines, sealed under their thread's key
+    sounds    what voice messages sound like, in parts, sealed under their thread's key
 
 Keys are sealed too, because a contact's name is one; so the store keeps a map from key to row number in memory, and
 exactly one process may hold the file (SQLite's exclusive lock). A commit is on the card before it returns (WAL,
@@ -23,7 +24,18 @@ from pathlib import Path
 import msgspec
 
 from callbox.conversations.items import Item
-from callbox.conversations.stores import Delete, DeleteItem, Fields, ForgetThread, Put, PutItem, StoreFault, Write
+from callbox.conversations.stores import (
+    Delete,
+    DeleteItem,
+    DeleteSound,
+    Fields,
+    ForgetThread,
+    Put,
+    PutItem,
+    PutSound,
+    StoreFault,
+    Write,
+)
 from callbox.conversations.stores.sqlite_faults import fault_of, read_only, unreadable
 from callbox.conversations.stores.sqlite_migrations import forget_copies, keep_copy, migrate, version_of
 from callbox.conversations.stores.sqlite_schema import SCHEMA_VERSION, create, inspect
@@ -84,6 +96,18 @@ class SqliteStore:
             found = self._read_items(connection.execute("SELECT id, thread, item FROM items WHERE id = ?", (item_id,)))
             return found[0] if found else None
 
+    def sound(self, item_id: bytes) -> bytes:
+        with self._using() as connection:
+            threads = {thread.number: thread.fields for thread in self._threads.values()}
+            found = connection.execute("SELECT part, thread, data FROM sounds WHERE id = ? ORDER BY part", (item_id,))
+            try:
+                return b"".join(
+                    threads[thread].open("sounds", f"{item_id.hex()}/{part}", "data", sealed)
+                    for part, thread, sealed in found
+                )
+            except (KeyError, ValueError) as error:
+                raise unreadable(self._path, f"sound {item_id.hex()}: {error}") from None
+
     def commit(self, writes: Sequence[Write]) -> None:
         if not writes:
             return
@@ -121,11 +145,17 @@ class SqliteStore:
                 self._put_item(connection, item)
             case DeleteItem(item_id):
                 connection.execute("DELETE FROM items WHERE id = ?", (item_id,))
+                connection.execute("DELETE FROM sounds WHERE id = ?", (item_id,))
+            case PutSound():
+                self._put_sound(connection, write)
+            case DeleteSound(item_id):
+                connection.execute("DELETE FROM sounds WHERE id = ?", (item_id,))
             case ForgetThread(contact):
                 thread = self._threads.pop(contact, None)
                 if thread is not None:
                     connection.execute("DELETE FROM threads WHERE number = ?", (thread.number,))
                     connection.execute("DELETE FROM items WHERE thread = ?", (thread.number,))
+                    connection.execute("DELETE FROM sounds WHERE thread = ?", (thread.number,))
 
     def _put(self, connection: sqlite3.Connection, table: str, key: str, value: bytes) -> None:
         number = self._numbers.get((table, key))
@@ -139,15 +169,28 @@ class SqliteStore:
         )
 
     def _put_item(self, connection: sqlite3.Connection, item: Item) -> None:
-        thread = self._threads.get(item.contact)
-        if thread is None:
-            thread = self._threads[item.contact] = self._new_thread(connection, item.contact)
+        thread = self._thread(connection, item.contact)
         sealed = thread.fields.seal("items", item.id.hex(), "item", msgspec.msgpack.encode(item))
         connection.execute(
             "INSERT INTO items (id, thread, item) VALUES (?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET thread = excluded.thread, item = excluded.item",
             (item.id, thread.number, sealed),
         )
+
+    def _put_sound(self, connection: sqlite3.Connection, write: PutSound) -> None:
+        thread = self._thread(connection, write.contact)
+        sealed = thread.fields.seal("sounds", f"{write.id.hex()}/{write.part}", "data", write.data)
+        connection.execute(
+            "INSERT INTO sounds (id, part, thread, data) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (id, part) DO UPDATE SET thread = excluded.thread, data = excluded.data",
+            (write.id, write.part, thread.number, sealed),
+        )
+
+    def _thread(self, connection: sqlite3.Connection, contact: str) -> _Thread:
+        thread = self._threads.get(contact)
+        if thread is None:
+            thread = self._threads[contact] = self._new_thread(connection, contact)
+        return thread
 
     def _new_thread(self, connection: sqlite3.Connection, contact: str) -> _Thread:
         number, key = self._next_number(connection, "threads"), secrets.token_bytes(_THREAD_KEY_BYTES)

@@ -1,7 +1,7 @@
 """From an earlier layout of the box's store file to the present one, and the way back.
 
     1  texts and call lines
-    2  the same tables; voice messages may lie in threads and outbox, which programs of version 1 cannot read
+    2  sounds of voice messages; such messages may lie in threads and outbox, which programs of version 1 cannot read
 
 Before the first step the whole file is copied to `NAME.vN` beside it, N its version. All steps are one transaction:
 a power cut leaves the old layout or the new one. The copy stays until the newer program has proved good (`settle`);
@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from callbox.conversations.stores import Fields, StoreFault
+from callbox.conversations.stores.sqlite_schema import SOUNDS
 
 Step = Callable[[sqlite3.Connection, Fields], None]
 
 
 def _to_2(connection: sqlite3.Connection, fields: Fields) -> None:
-    """Nothing moves: the number alone keeps programs away that do not know the new kinds of rows."""
+    """Nothing moves; the number also keeps programs away that do not know the new kinds of rows."""
+    connection.execute(SOUNDS)
 
 
 STEPS: Mapping[int, Step] = {1: _to_2}

@@ -8,6 +8,8 @@ from callbox.conversations.stores.sqlite_faults import newer_schema, other_key, 
 
 APPLICATION_ID = 0x43424F58  # "CBOX"
 SCHEMA_VERSION = 2  # see sqlite_migrations
+SOUNDS = """CREATE TABLE sounds (id BLOB NOT NULL, part INTEGER NOT NULL, thread INTEGER NOT NULL REFERENCES threads,
+       data BLOB NOT NULL, PRIMARY KEY (id, part))"""
 _SCHEMA = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE rows (number INTEGER PRIMARY KEY, tbl TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL)",
@@ -15,6 +17,7 @@ _SCHEMA = (
     """CREATE TABLE items (place INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,
        thread INTEGER NOT NULL REFERENCES threads, item BLOB NOT NULL)""",
     "CREATE INDEX items_by_thread ON items (thread, place)",
+    SOUNDS,
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
