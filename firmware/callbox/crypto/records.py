@@ -4,13 +4,19 @@ Every signature covers a label first, so that none can be passed off as another 
 
     device record   Ed25519 by the account key and by the device's auth key over "CALLBOX1 record" | record bytes
     prekey          Ed25519 by the device's auth key over "CALLBOX1 prekey" | fallback u8 | key
+    revoked record  Ed25519 by the account key alone: whoever lost a device cannot have it sign
+    move            ECDSA P-256, SHA-256, by the server's authority over "CALLBOX1 move" | server id | decided_ms u64 |
+                    address
     login           Ed25519 by the device's auth key over wire.codec.login_transcript (its label is inside)
 """
 
 import base64
 import hashlib
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from callbox.crypto.errors import Untrusted
@@ -22,10 +28,13 @@ __all__ = [
     "Untrusted",
     "card_fingerprint",
     "fingerprint",
+    "move_bytes",
     "prekey_bytes",
     "record_bytes",
     "safety_number",
+    "verify_half_record",
     "verify_login",
+    "verify_move",
     "verify_prekey",
     "verify_record",
 ]
@@ -45,7 +54,9 @@ def prekey_bytes(key: bytes, fallback: bool) -> bytes:
 
 
 def verify_record(signed: SignedRecord, account_key: bytes | None = None) -> DeviceRecord:
-    """Return the record if both signatures hold, and it is of the account with `account_key` where one is given.
+    """Return the record if its signatures hold, and it is of the account with `account_key` where one is given.
+
+    A record that revokes its device needs the account's signature only.
 
     Raises Untrusted for anything that is wrong, a malformed record included. The caller still compares the
     sequence with the last one seen, and refuses what is `revoked`.
@@ -58,8 +69,36 @@ def verify_record(signed: SignedRecord, account_key: bytes | None = None) -> Dev
         raise Untrusted("device record is of another account key")
     message = record_bytes(signed.record)
     _verify(record.account_key, signed.by_account, message, "the account's signature over the device record is wrong")
-    _verify(record.auth_key, signed.by_device, message, "the device's signature over its record is wrong")
+    if not record.revoked:
+        _verify(record.auth_key, signed.by_device, message, "the device's signature over its record is wrong")
     return record
+
+
+def verify_half_record(record: bytes, by_device: bytes) -> DeviceRecord:
+    """Return a record that only its device has signed so far, as one that asks to be linked. Raises Untrusted."""
+    try:
+        read = decode_record(record)
+    except MalformedMessage as error:
+        raise Untrusted(f"device record is malformed: {error}") from None
+    _verify(read.auth_key, by_device, record_bytes(record), "the device's signature over its record is wrong")
+    return read
+
+
+def move_bytes(server_id: bytes, address: str, decided_ms: int) -> bytes:
+    """Return what a server's authority signs when the server goes on at another address."""
+    return b"CALLBOX1 move" + server_id + decided_ms.to_bytes(8, "big") + address.encode()
+
+
+def verify_move(authority: bytes, address: str, decided_ms: int, proof: bytes) -> None:
+    """Raise Untrusted unless the authority (certificate, DER) signed this move."""
+    try:
+        key = x509.load_der_x509_certificate(authority).public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise Untrusted("the server's authority has a key of another kind")
+        message = move_bytes(hashlib.sha256(authority).digest(), address, decided_ms)
+        key.verify(proof, message, ec.ECDSA(hashes.SHA256()))
+    except (InvalidSignature, ValueError):
+        raise Untrusted("the server's authority did not sign this move") from None
 
 
 def verify_login(record: DeviceRecord, transcript: bytes, signature: bytes) -> None:

@@ -31,7 +31,7 @@ def publish(desk: Desk, session: Session, message: PublishPrekeys) -> None:
     except Untrusted:
         desk.deny(session, message.request, "not-yours")
         return
-    writes = desk.directory.publish(session.device, message.keys, desk.settings.prekeys.kept)
+    writes = desk.directory.publish(session.device, message.keys, desk.settings.prekeys.kept, message.replace)
     if writes is None:
         desk.deny(session, message.request, "too-large")
         return
@@ -59,6 +59,7 @@ def claim(desk: Desk, session: Session, message: ClaimPrekeys) -> None:
             writes += used
             _ask_for_more(desk, entry.stored.device)
         answers.append(DevicePrekey(entry.stored.record, key))
+    answers += _given_up(desk, message.account)
     desk.counters["prekeys.claimed"] += 1
 
     def answer(_safe: bool) -> None:  # with a full disk, calls go on
@@ -84,8 +85,13 @@ def fetch_devices(desk: Desk, session: Session, message: FetchDevices) -> None:
         desk.deny(session, message.request, "too-often", retry_after_s=wait_s)
         return
     entries = desk.directory.devices_of(message.account)
-    devices = tuple(DevicePrekey(entry.stored.record, None) for entry in entries)
-    desk.send(session.connection, Devices(message.request, message.account, devices))
+    devices = [DevicePrekey(entry.stored.record, None) for entry in entries]
+    devices += _given_up(desk, message.account)
+    desk.send(session.connection, Devices(message.request, message.account, tuple(devices)))
+
+
+def _given_up(desk: Desk, account: str) -> list[DevicePrekey]:
+    return [DevicePrekey(entry.stored.record, None) for entry in desk.directory.revoked_of(account)]
 
 
 def set_row(desk: Desk, session: Session, message: SetRow) -> None:

@@ -14,6 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from callbox.crypto.records import move_bytes
+from callbox.wire.signals import Moved
+
 AUTHORITY_DAYS = 365 * 30
 LEAF_DAYS = 397
 ALWAYS_NAMED = ("localhost", "127.0.0.1", "::1")
@@ -70,6 +73,15 @@ def make_leaf(authority: Issued, hosts: list[str], now: datetime.datetime) -> Is
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     return _issue(builder, key, issuer_key)
+
+
+def sign_move(authority: Issued, address: str, decided_ms: int) -> Moved:
+    """Say, signed by the authority that boxes pin, that the server goes on at `address`."""
+    key = serialization.load_pem_private_key(authority.key, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("the authority's key is not an elliptic-curve key")
+    message = move_bytes(hashlib.sha256(authority.der).digest(), address, decided_ms)
+    return Moved(address, decided_ms, key.sign(message, ec.ECDSA(hashes.SHA256())))
 
 
 def _certificate(

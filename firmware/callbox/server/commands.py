@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from callbox.base.chance import SystemChance
 from callbox.base.errors import CallboxError
+from callbox.server import upkeep
 from callbox.server.authority import pin_of
 from callbox.server.invites import new_invite
 from callbox.server.items import PutInvite, StoreSnapshot
@@ -30,6 +31,7 @@ RUN_EXAMPLES = """examples:
 """
 INVITE_EXAMPLES = """examples:
   callbox server invite kitchen --home S        prints one line for `callbox join`, good once and for 7 days
+  callbox server invite kitchen --replace       for a lost box without a backup: its account begins anew
 """
 USERS_EXAMPLES = """examples:
   callbox server users --home S
@@ -54,8 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     inviting = _command(commands, "invite", "print an invite for a new account", INVITE_EXAMPLES)
     inviting.add_argument("name", metavar="NAME", help="the account's name: letters, digits, - _ .")
     inviting.add_argument("--public", metavar="NAME:PORT", help="how boxes reach the server (default: as it runs)")
+    inviting.add_argument(
+        "--replace",
+        action="store_true",
+        help="for an account whose box is lost: the next one takes its name, with new keys that contacts must confirm",
+    )
     users = _command(commands, "users", "list accounts and open invites", USERS_EXAMPLES)
     users.add_argument("--json", action="store_true", help="print JSON")
+    upkeep.add(lambda name, summary, examples: _command(commands, name, summary, examples))
     return parser
 
 
@@ -65,7 +73,9 @@ def run(options: argparse.Namespace) -> int:
     if options.server_command == "run":
         return _run(home, options.listen, options.public)
     if options.server_command == "invite":
-        return _invite(home, options.name, options.public)
+        return _invite(home, options.name, options.public, options.replace)
+    if options.server_command in upkeep.COMMANDS:
+        return upkeep.COMMANDS[options.server_command](home, options)
     return _users(home, options.json)
 
 
@@ -98,17 +108,18 @@ def _run(home: Home, listen: str | None, public: str | None) -> int:
 # --- invite ---------------------------------------------------------------------------------------------------
 
 
-def _invite(home: Home, given_name: str, public: str | None) -> int:
+def _invite(home: Home, given_name: str, public: str | None, replaces: bool) -> int:
     """Print one invite line; on a terminal a QR code below it."""
     name = valid_name(given_name)
     server = public or _public_address(home)
     home.prepare()
     settings = home.settings()
     store, snapshot = _open_store(home)
-    if any(account.name == name for account in snapshot.accounts):
+    known = any(account.name == name for account in snapshot.accounts)
+    if known != replaces:
         store.close()
-        raise CallboxError(f"{name} is here already.", "Choose another name; `callbox server users` lists them.")
-    token, invite = new_invite(name, SystemChance(), wall_ms(), settings.accounts.invite_days)
+        raise _not_there(name) if replaces else _there_already(name)
+    token, invite = new_invite(name, SystemChance(), wall_ms(), settings.accounts.invite_days, replaces)
     store.apply([PutInvite(invite)])
     store.close()
     line = str(Invite(server, name, token, pin_of(home.authority().der)))
@@ -118,6 +129,18 @@ def _invite(home: Home, given_name: str, public: str | None) -> int:
 
         segno.make(line, micro=False).terminal(compact=True)
     return 0
+
+
+def _not_there(name: str) -> CallboxError:
+    return CallboxError(f"There is nobody called {name} to be replaced.", "For a new account leave --replace away.")
+
+
+def _there_already(name: str) -> CallboxError:
+    return CallboxError(
+        f"{name} is here already.",
+        "Choose another name; `callbox server users` lists them. Is its box lost? Restore it from its backup "
+        f"(callbox restore FILE), or else: callbox server invite {name} --replace",
+    )
 
 
 def _public_address(home: Home) -> str:

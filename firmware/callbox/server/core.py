@@ -11,13 +11,14 @@ from typing import Any
 
 from callbox.base.chance import Chance
 from callbox.base.time import Instant, earliest
-from callbox.server import accounts, blobs, calling, doors, letters
+from callbox.server import accounts, blobs, calling, doors, erasing, letters, links, members
 from callbox.server.desk import Desk, open_desk
 from callbox.server.events import (
     BlobPartFetched,
     Closed,
     Fetched,
     InviteFound,
+    MoveDecided,
     Opened,
     Received,
     SendMedia,
@@ -35,6 +36,7 @@ from callbox.wire.errors import MalformedMessage
 from callbox.wire.media import MEDIA_TYPE, unpack_media
 from callbox.wire.signals import (
     Acknowledge,
+    AnswerLink,
     BeginBlob,
     ClaimPrekeys,
     CloseRoute,
@@ -43,9 +45,12 @@ from callbox.wire.signals import (
     FetchDevices,
     GetPart,
     OpenRoute,
+    Moved,
+    OpenLink,
     PublishPrekeys,
     PutPart,
     Ring,
+    PutRecord,
     SetCalls,
     SetRow,
     Submit,
@@ -73,6 +78,9 @@ HANDLERS: dict[type, Callable[[Desk, Session, Any], None]] = {
     OpenRoute: calling.open_route,
     CloseRoute: calling.close_route,
     PublishPrekeys: accounts.publish,
+    PutRecord: members.put_record,
+    OpenLink: links.open_link,
+    AnswerLink: links.answer_link,
     ClaimPrekeys: accounts.claim,
     FetchDevices: accounts.fetch_devices,
     SetRow: accounts.set_row,
@@ -97,8 +105,12 @@ class Server:
         now: Instant = 0.0,
     ) -> None:
         self._desk = open_desk(settings, chance, loaded, authority, now)
+        moved: Moved | None = None,
+        sign: Callable[[bytes], bytes] | None = None,
         self._next_sweep = now + letters.SWEEP_S
         self._wall_at_start: tuple[Instant, int] | None = None
+        self._desk.sign = sign or self._desk.sign
+        self._desk.moved = moved
 
     @property
     def counters(self) -> dict[str, int]:
@@ -133,6 +145,8 @@ class Server:
                 desk.resume(event)
             case Stopping():
                 desk.audit("stopping")
+            case MoveDecided(moved):
+                doors.move(desk, moved)
                 for connection in desk.sessions.connections():
                     if connection in desk.sessions.unproven or desk.sessions.at(connection) is not None:
                         desk.refuse(connection, "stopping")

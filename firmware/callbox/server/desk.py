@@ -31,6 +31,7 @@ from callbox.server.events import (
 from callbox.server.items import Invite, Letter, StoreSnapshot, Write
 from callbox.server.limits import Both, Bucket, PerKey, Window
 from callbox.server.mailbox import Mailboxes
+from callbox.server.open_links import Links
 from callbox.server.rings import Rings
 from callbox.server.routes import Routes
 from callbox.server.rows import Rows
@@ -38,7 +39,7 @@ from callbox.server.sessions import Session, Sessions
 from callbox.server.settings import ServerSettings
 from callbox.server.shelf import Shelf
 from callbox.wire.codec import encode_message
-from callbox.wire.signals import Accepted, Denied, DeniedWhy, Refused, RefusedWhy, ServerMessage
+from callbox.wire.signals import Accepted, Denied, DeniedWhy, Moved, Refused, RefusedWhy, ServerMessage
 from callbox.wire.told import Told
 
 DENIALS_AUDITED_PER_MINUTE = 60
@@ -66,9 +67,12 @@ class Desk:
     started: Instant
     now: Instant
     wall_ms: int = 0
+    links: Links = field(default_factory=Links)
+    moved: Moved | None = None  # where this server goes on
     enrolling: set[str] = field(default_factory=set)  # names on their way to the disk
     counters: Counter[str] = field(default_factory=Counter)
     out: list[ServerEffect] = field(default_factory=list)
+    sign: Callable[[bytes], bytes] = lambda data: b""
     _pending: dict[int, Callable[[Outcome], None]] = field(default_factory=dict)
     _last_ticket: int = 0
     _denials: Window = field(default_factory=lambda: Window(DENIALS_AUDITED_PER_MINUTE, 60.0))

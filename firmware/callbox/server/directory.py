@@ -9,6 +9,7 @@ from callbox.wire.codec import decode_record
 from callbox.wire.records import DeviceRecord, SignedKey
 
 USED_KEYS_REMEMBERED = 200
+REVOKED_SHOWN = 8
 
 
 @dataclass(slots=True)
@@ -20,10 +21,6 @@ class DeviceEntry:
     keys: dict[bytes, Prekey] = field(default_factory=dict)  # one-time, unused, oldest first
     fallback: Prekey | None = None
     used: deque[bytes] = field(default_factory=deque)
-
-    @property
-    def live(self) -> bool:
-        return not self.record.revoked
 
 
 class Directory:
@@ -52,8 +49,14 @@ class Directory:
         return self._devices.get(device)
 
     def add_device(self, device: Device) -> None:
-        self._devices[device.device] = DeviceEntry(device, decode_record(device.record.record))
-        self._of_account.setdefault(device.account, []).append(device.device)
+        """Take in a device, or a newer record of one; prekeys of other Olm keys are no use to it."""
+        record, known = decode_record(device.record.record), self._devices.get(device.device)
+        entry = DeviceEntry(device, record)
+        if known is not None and known.record.olm_exchange_key == record.olm_exchange_key:
+            entry.keys, entry.fallback, entry.used = known.keys, known.fallback, known.used
+        if known is None:
+            self._of_account.setdefault(device.account, []).append(device.device)
+        self._devices[device.device] = entry
 
     def set_epoch(self, device: str, connection_epoch: int) -> None:
         entry = self._devices[device]
@@ -67,11 +70,13 @@ class Directory:
     def belongs(self, device: str, account: str) -> bool:
         """Return whether `device` is a live device of `account`."""
         entry = self._devices.get(device)
-        return entry is not None and entry.live and entry.stored.account == account
+        return entry is not None and entry.stored.account == account and self._is_live(entry)
 
     # --- prekeys ---
 
-    def publish(self, device: str, keys: Iterable[SignedKey], kept: int) -> list[Write] | None:
+    def publish(
+        self, device: str, keys: Iterable[SignedKey], kept: int, replace_all: bool = False
+    ) -> list[Write] | None:
         """Take in new prekeys; return the writes, or None (and change nothing) if more than `kept` would lie here.
 
         Keys that are known, used ones too, are passed over: a box repeats a publish whose answer it missed.
@@ -80,10 +85,13 @@ class Directory:
         known = {*entry.keys, *entry.used}
         if entry.fallback is not None:
             known.add(entry.fallback.key.key)
-        fresh = {key.key: key for key in keys if key.key not in known}
-        if len(entry.keys) + sum(not key.fallback for key in fresh.values()) > kept:
+        offered = {key.key: key for key in keys}
+        fresh = {key: signed for key, signed in offered.items() if key not in known}
+        stay = {key: prekey for key, prekey in entry.keys.items() if not replace_all or key in offered}
+        if len(stay) + sum(not key.fallback for key in fresh.values()) > kept:
             return None
-        writes: list[Write] = []
+        writes: list[Write] = [DropPrekey(device, key) for key in entry.keys if key not in stay]
+        entry.keys = stay
         for key in fresh.values():
             self._order += 1
             prekey = Prekey(device, key, self._order)

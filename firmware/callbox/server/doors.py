@@ -15,20 +15,23 @@ from callbox.server.invites import hash_token
 from callbox.server.items import Account, Device, Invite, PutAccount, PutDevice, PutInvite, SetEpoch
 from callbox.server.letters import deliver
 from callbox.server.limits import Bucket
+from callbox.server.links import ask_link
+from callbox.server.members import adopt, replace_account, tell_devices_changed
 from callbox.server.sessions import Session, Unproven
 from callbox.wire.codec import decode_client_message, login_transcript
 from callbox.wire.errors import MalformedMessage
 from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import (
     AskAuthority,
+    AskLink,
     Authority,
     Challenge,
-    DevicesChanged,
     Enrol,
     Enrolled,
     JoinLane,
     LaneJoined,
     Login,
+    Moved,
     RefusedWhy,
     Welcome,
 )
@@ -66,6 +69,8 @@ def received(desk: Desk, unproven: Unproven, data: bytes) -> None:
             enrol(desk, unproven, message)
         case Login():
             login(desk, unproven, message)
+        case AskLink():
+            ask_link(desk, unproven, message)
         case JoinLane():
             join_lane(desk, unproven, message)
         case _:
@@ -128,8 +133,11 @@ def _enrolment_refusal(desk: Desk, record: DeviceRecord, invite: Invite) -> Refu
         return "invite-expired"
     if record.account != invite.name or record.revoked or desk.directory.device(record.device) is not None:
         return "bad-record"
-    if record.account in desk.enrolling or desk.directory.account(record.account) is not None:
+    known = desk.directory.account(record.account)
+    if record.account in desk.enrolling or (known is not None) != invite.replaces:
         return "name-taken"
+    if known is not None and known.key == record.account_key:
+        return "bad-record"  # nothing is lost: its records are put, not enrolled
     return None
 
 
@@ -143,6 +151,8 @@ def _enrol_now(desk: Desk, unproven: Unproven, message: Enrol, record: DeviceRec
         if not safe:
             desk.close(unproven.connection, "the store failed")
             return
+        if invite.replaces:
+            desk.save(replace_account(desk, account))
         desk.directory.add_account(account)
         desk.directory.add_device(device)
         desk.counters["enrolments"] += 1
@@ -155,25 +165,18 @@ def _enrol_now(desk: Desk, unproven: Unproven, message: Enrol, record: DeviceRec
     desk.save([PutAccount(account), PutDevice(device), PutInvite(replace(invite, used_by=device.device))], stored)
 
 
-def tell_devices_changed(desk: Desk, account: str) -> None:
-    """Tell those who may know an account that its devices are others now."""
-    for other in desk.rows.known_to(account):
-        for entry in desk.directory.devices_of(other):
-            session = desk.sessions.of_device(entry.stored.device)
-            if session is not None:
-                desk.send(session.connection, DevicesChanged(account))
-
-
 # --- sessions -------------------------------------------------------------------------------------------------
 
 
 def login(desk: Desk, unproven: Unproven, message: Login) -> None:
     """Check a device's proof; the newest session wins."""
+    if message.record is not None:
+        adopt(desk, message.account, message.record)
     entry = desk.directory.device(message.device)
     if entry is None or entry.stored.account != message.account:
         _login_refused(desk, unproven, message, "unknown-device")
         return
-    if not entry.live:
+    if not desk.directory.belongs(message.device, message.account):
         _login_refused(desk, unproven, message, "revoked")
         return
     transcript = login_transcript(
@@ -191,7 +194,7 @@ def login(desk: Desk, unproven: Unproven, message: Login) -> None:
     desk.directory.set_epoch(message.device, message.connection_epoch)
     # Not awaited: with a full disk calls must go on, and a lost epoch only weakens the notice of a restored card.
     desk.save([SetEpoch(message.device, message.connection_epoch)])
-    _begin_session(desk, unproven, message)
+    _begin_session(desk, unproven, message, known_epoch)
 
 
 def _login_refused(desk: Desk, unproven: Unproven, message: Login, why: RefusedWhy, connection_epoch: int = 0) -> None:
@@ -199,7 +202,7 @@ def _login_refused(desk: Desk, unproven: Unproven, message: Login, why: RefusedW
     desk.refuse(unproven.connection, why, connection_epoch=connection_epoch)
 
 
-def _begin_session(desk: Desk, unproven: Unproven, message: Login) -> None:
+def _begin_session(desk: Desk, unproven: Unproven, message: Login, known_epoch: int) -> None:
     old = desk.sessions.of_device(message.device)
     if old is not None:
         desk.refuse(old.connection, "replaced")
@@ -221,12 +224,25 @@ def _begin_session(desk: Desk, unproven: Unproven, message: Login) -> None:
             rows=desk.rows.all_of(message.account),
             blob_parts=desk.settings.blobs.parts,
         ),
+            known_epoch=known_epoch,
     )
     give_waiting_offers(desk, session)
+    if desk.moved is not None:
+        desk.send(session.connection, desk.moved)
     deliver(desk, message.device)
 
 
 def join_lane(desk: Desk, unproven: Unproven, message: JoinLane) -> None:
+def move(desk: Desk, moved: Moved | None) -> None:
+    """Tell everybody where this server goes on, now and at each login."""
+    desk.moved = moved
+    if moved is None:
+        return
+    desk.audit("move", address=moved.address)
+    for connection in desk.sessions.of_devices():
+        desk.send(connection, moved)
+
+
     joined = desk.sessions.join(unproven.connection, message.ticket)
     if joined is None:
         desk.refuse(unproven.connection, "bad-ticket")

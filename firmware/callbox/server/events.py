@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from callbox.server.items import Invite, Letter, Write
+from callbox.wire.signals import Moved
 
 # --- events ---------------------------------------------------------------------------------------------------
 
@@ -65,12 +66,19 @@ class BlobPartFetched:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveDecided:
+    """The operator said where this server goes on (`moved`), or that it stays (None)."""
+
+    moved: Moved | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The server is being stopped: say so to everybody."""
 
 
 ServerEvent: TypeAlias = (
-    Opened | Received | Closed | Stored | StoreFailed | Fetched | InviteFound | BlobPartFetched | Stopping
+    Opened | Received | Closed | Stored | StoreFailed | Fetched | InviteFound | BlobPartFetched | MoveDecided | Stopping
 )
 
 # --- effects --------------------------------------------------------------------------------------------------

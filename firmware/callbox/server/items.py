@@ -99,6 +99,7 @@ class Invite:
 
 
 @dataclass(frozen=True, slots=True)
+    replaces: bool = False  # for an account that is here, whose box and key are lost
 class Blob:
     """A sealed blob, announced or whole; `waiting`: devices that have not said yet that they have it."""
 

@@ -67,6 +67,10 @@ class Sessions:
         return self._by_device.get(device)
 
     def connections(self) -> list[int]:
+    def of_devices(self) -> list[int]:
+        """Return the own connection of every session."""
+        return [session.connection for session in self._by_device.values()]
+
         return [*self.unproven, *self._by_connection]
 
     def begin(self, session: Session) -> None:

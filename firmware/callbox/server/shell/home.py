@@ -8,10 +8,24 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from callbox.base.errors import CallboxError
 from callbox.base.settings import load_settings, sample
+from callbox.base.time import TRUSTED_AFTER_MS
 from callbox.server.authority import Issued, make_authority, make_leaf
 from callbox.server.settings import ServerSettings
+from callbox.wire.signals import Moved
+
+STORE = "server.sqlite"
+SETTINGS = "server.toml"
+ADDRESS = "address"
+AUTHORITY_FILES = ("authority.crt", "authority.key")
+PENDING = "restored"
+"""A restored backup on its way into the folder: when this folder is there, it is complete (see `backups`)."""
+ASIDE = "before-restore"
+MOVED = "moved.json"
+_LOGS = ("-wal", "-shm")  # of SQLite: they belong to the file that they lie beside, never to another
 
 
 class Home:
@@ -19,14 +33,14 @@ class Home:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.settings_file = folder / "server.toml"
-        self.store_file = folder / "server.sqlite"
+        self.settings_file = folder / SETTINGS
+        self.store_file = folder / STORE
         self.audit_file = folder / "audit.log"
         self.leaf_certificate = folder / "server.crt"
         self.leaf_key = folder / "server.key"
-        self._authority_certificate = folder / "authority.crt"
-        self._authority_key = folder / "authority.key"
-        self._address_file = folder / "address"
+        self._authority_certificate = folder / AUTHORITY_FILES[0]
+        self._authority_key = folder / AUTHORITY_FILES[1]
+        self._address_file = folder / ADDRESS
         self._running_fd: int | None = None
 
     @classmethod
@@ -38,17 +52,34 @@ class Home:
         """Make the folder, a settings file to edit and the authority, whichever process comes first."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.finish_restore()
             with self._alone():
                 if not self.settings_file.exists():
-                    _write(self.settings_file, sample(ServerSettings).encode())
+                    write_whole(self.settings_file, sample(ServerSettings).encode())
                 if not self._authority_key.exists():
                     issued = make_authority(_today())
-                    _write(self._authority_certificate, issued.certificate)
-                    _write(self._authority_key, issued.key)
+                    write_whole(self._authority_certificate, issued.certificate)
+                    write_whole(self._authority_key, issued.key)
         except OSError as error:
             raise CallboxError(
                 f"The folder {self.folder} cannot be used: {error.strerror}.", "Name another one with --home."
             ) from None
+
+    def finish_restore(self) -> None:
+        """Put a restored backup in the place of what lies here, which goes aside. Begins where it was cut off."""
+        pending, aside = self.folder / PENDING, self.folder / ASIDE
+        if not pending.is_dir():
+            return
+        with self._alone():
+            if not pending.is_dir():
+                return
+            aside.mkdir(mode=0o700, exist_ok=True)
+            for name in sorted(path.name for path in pending.iterdir()):
+                for old in (*((MOVED, *(name + log for log in _LOGS)) if name == STORE else ()), name):
+                    with contextlib.suppress(FileNotFoundError):
+                        (self.folder / old).replace(aside / old)
+                (pending / name).replace(self.folder / name)
+            pending.rmdir()
 
     def settings(self) -> ServerSettings:
         """Read server.toml; every problem in it is told at once (BadSettings)."""
@@ -70,8 +101,8 @@ class Home:
     def issue_leaf(self, hosts: list[str]) -> None:
         """Write a fresh certificate for these names: at every start, and now and then while running."""
         leaf = make_leaf(self.authority(), hosts, _today())
-        _write(self.leaf_certificate, leaf.certificate)
-        _write(self.leaf_key, leaf.key)
+        write_whole(self.leaf_certificate, leaf.certificate)
+        write_whole(self.leaf_key, leaf.key)
 
     def claim(self) -> None:
         """Take the folder for this process's server. Freed when the process ends, however it ends."""
@@ -92,7 +123,7 @@ class Home:
 
     def write_address(self, public: str) -> None:
         """Note under which NAME:PORT boxes reach the server, for the invites that other processes print."""
-        _write(self._address_file, public.encode())
+        write_whole(self._address_file, public.encode())
 
     def read_address(self) -> str:
         """Return that NAME:PORT, or "" before the first start."""
@@ -100,6 +131,22 @@ class Home:
             return self._address_file.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             return ""
+
+    # --- a move ---
+
+    def write_moved(self, moved: Moved | None) -> None:
+        """Note where this server goes on; None: it stays."""
+        if moved is None:
+            (self.folder / MOVED).unlink(missing_ok=True)
+        else:
+            write_whole(self.folder / MOVED, msgspec.json.encode(moved))
+
+    def moved(self) -> Moved | None:
+        """Return where this server goes on, if it does. A damaged note is none."""
+        try:
+            return msgspec.json.decode((self.folder / MOVED).read_bytes(), type=Moved)
+        except (OSError, msgspec.DecodeError):
+            return None
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -117,15 +164,26 @@ def wall_ms() -> int:
 
 
 def _today() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
+    """Return the time for certificates: at the earliest when this program was made, as a Pi may begin in 1970."""
+    return datetime.datetime.fromtimestamp(max(wall_ms(), TRUSTED_AFTER_MS) / 1000, datetime.UTC)
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner alone."""
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, readable by its owner alone. Raises OSError, and leaves nothing behind."""
     fresh = path.with_name(path.name + f".new{os.getpid()}")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

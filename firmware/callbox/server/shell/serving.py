@@ -23,6 +23,7 @@ from callbox.server.events import (
     Audit,
     CloseConnection,
     Closed,
+    MoveDecided,
     Opened,
     Received,
     SendMedia,
@@ -67,7 +68,7 @@ class Serving:
         self._loop = asyncio.get_running_loop()
         self._store = SqlStore(home.store_file, may_migrate=True)
         snapshot = self._store.open()
-        self._core = Server(settings, SystemChance(), snapshot, home.authority().der, self.now())
+        self._core = Server(settings, SystemChance(), snapshot, home.authority().der, self.now(), home.moved())
         self._store_thread = StoreThread(self._store, AuditLog(home.audit_file), self._outcomes, self._store_crashed)
         self._store_thread.start()
         self._connections: dict[int, Connection] = {}
@@ -79,6 +80,7 @@ class Serving:
         self._calling: asyncio.Task[None] | None = None
         self._sweep_due = self.now()
         self._stopped = asyncio.Event()
+        self._moved = home.moved()
         self.failure: CallboxError | None = None
 
     def now(self) -> Instant:
@@ -210,6 +212,7 @@ class Serving:
         self._renew(now)
         self._sweep_due = now + SWEEP_S
         self._loop.call_at(self._sweep_due, self._sweep)
+        self._look_for_move()
         bounds = self.settings.connections
         for connection in list(self._connections.values()):
             silent_s = now - connection.heard_at
@@ -232,6 +235,13 @@ class Serving:
             self._renew_not_before = now + RENEW_AGAIN_S
             return
         self._certified_ms = wall
+
+    def _look_for_move(self) -> None:
+        """`callbox server move` is another process: its word lies in the folder."""
+        moved = self._home.moved()
+        if moved != self._moved:
+            self._moved = moved
+            self._handle(MoveDecided(moved))
 
     def _store_crashed(self) -> None:
         self.failure = CallboxError("The thread of the server's store has died.", "Please report this as a bug.")

@@ -2,6 +2,7 @@
 
     1  accounts, devices, prekeys, rows, letters, requests, invites
     2  whatever tables are missing are made
+    3  an invite says whether it replaces a lost box
 
 Only a server that starts changes the schema; other commands leave that to it. First the whole file is copied to
 `NAME.vN` beside it, N its version; all steps are one transaction. The copy stays until the newer server has served
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, text, update
 
 from callbox.server.stores import StoreFault
 from callbox.server.stores import sql_tables as tables
@@ -26,7 +27,11 @@ def _to_2(connection: Connection) -> None:
     tables.metadata.create_all(connection)
 
 
-STEPS: Mapping[int, Step] = {1: _to_2}
+def _to_3(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE invites ADD COLUMN replaces BOOLEAN DEFAULT FALSE NOT NULL"))
+
+
+STEPS: Mapping[int, Step] = {1: _to_2, 2: _to_3}
 """From which version which step leads to the next one."""
 
 

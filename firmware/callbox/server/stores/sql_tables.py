@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     delete,
+    false,
     insert,
     update,
 )
@@ -37,7 +38,7 @@ from callbox.server.items import (
 )
 from callbox.wire.signals import Envelope
 
-SCHEMA_VERSION = 2  # see sql_migrations
+SCHEMA_VERSION = 3  # see sql_migrations
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False))
@@ -118,6 +119,7 @@ invites = Table(
     Column("first_contact_ms", Integer, nullable=False),
     Column("used_by", String, nullable=False),
 )
+    Column("replaces", Boolean, nullable=False, server_default=false()),
 
 
 def _replace(connection: Connection, table: Table, values: dict[str, Any]) -> None:
@@ -260,4 +262,6 @@ def letter_of(line: Any) -> Letter:
 
 
 def invite_of(line: Any) -> Invite:
-    return Invite(line.token_hash, line.name, line.created_ms, line.expires_ms, line.first_contact_ms, line.used_by)
+    return Invite(
+        line.token_hash, line.name, line.created_ms, line.expires_ms, line.first_contact_ms, line.used_by, line.replaces
+    )
