@@ -65,7 +65,33 @@ class Directory:
     def devices_of(self, account: str) -> list[DeviceEntry]:
         """Return the live devices of an account, oldest first."""
         entries = (self._devices[device] for device in self._of_account.get(account, ()))
-        return [entry for entry in entries if entry.live]
+        return [entry for entry in entries if self._is_live(entry)]
+
+    def revoked_of(self, account: str) -> list[DeviceEntry]:
+        """Return the devices that an account has given up: whoever knew them live has to learn of that."""
+        account_key = self._accounts[account].key if account in self._accounts else b""
+        entries = (self._devices[device] for device in self._of_account.get(account, ()))
+        gone = [entry for entry in entries if entry.record.revoked and entry.record.account_key == account_key]
+        return gone[-REVOKED_SHOWN:]
+
+    def _is_live(self, entry: DeviceEntry) -> bool:
+        """Not revoked, and of the account's present key: a lost box that was replaced has another."""
+        account = self._accounts.get(entry.stored.account)
+        return not entry.record.revoked and account is not None and entry.record.account_key == account.key
+
+    def all_of(self, account: str) -> list[str]:
+        """Return every device of an account, revoked ones too."""
+        return list(self._of_account.get(account, ()))
+
+    def forget_account(self, account: str) -> None:
+        self._accounts.pop(account, None)
+        for device in self._of_account.pop(account, ()):
+            self._devices.pop(device, None)
+
+    def forget_device(self, device: str) -> None:
+        entry = self._devices.pop(device, None)
+        if entry is not None:
+            self._of_account[entry.stored.account].remove(device)
 
     def belongs(self, device: str, account: str) -> bool:
         """Return whether `device` is a live device of `account`."""
