@@ -26,6 +26,7 @@ from callbox.panel.intents import (
     HangUp,
     Intent,
     NotYet,
+    OpenMenu,
     PlayNext,
     SayLast,
     SetCalls,
@@ -138,7 +139,7 @@ ONE_BUTTON: list[tuple[Gesture, dict[str, Any], tuple[Intent, ...]]] = [
     (PressedTimes("talk", NOW, 1), {"unread": 1}, (PlayNext(),)),
     (PressedTimes("talk", NOW, 1), ARMED, (CallBack(),)),
     (PressedTimes("talk", NOW, 2), {}, (SetCalls(False),)),
-    (PressedTimes("talk", NOW, 3), {}, (NotYet("menu"),)),
+    (PressedTimes("talk", NOW, 3), {}, (OpenMenu(),)),
     (PressedTimes("talk", NOW, 4), {}, ()),
     (PressedTimes("talk", NOW, 2), {"call": "talking"}, ()),
     (held("talk"), {}, (NotYet("recording"),)),
@@ -172,7 +173,7 @@ def test_a_press_that_began_in_an_earlier_state_means_nothing(button: str, call:
 
 @pytest.mark.parametrize(
     ("buttons", "intents"),
-    [({"talk", "mute"}, [NotYet("menu")]), ({"calls", "mute"}, [NotYet("reset")])],
+    [({"talk", "mute"}, [OpenMenu()]), ({"calls", "mute"}, [NotYet("reset")])],
 )
 def test_two_buttons_held_together_mean_nothing_of_their_own(buttons: set[str], intents: list[Intent]) -> None:
     seen = view(buttons_held=frozenset(buttons))

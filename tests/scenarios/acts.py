@@ -39,6 +39,7 @@ def both_hear(world: World, one: SimulatedBox, other: SimulatedBox, within_s: fl
 def all_idle(world: World, *boxes: SimulatedBox, within_s: float = LAST_TONES_S) -> None:
     """Wait until nobody is in a call, nothing sounds, and no light is left on but the status."""
     world.until(lambda: all(box.state == "idle" for box in boxes), within_s, "all are idle")
+    world.until(lambda: not any(box.box.spoken.speaking.busy for box in boxes), 2.0, "all has been said")
     world.run(0.3)
     for box in boxes:
         assert not box.light("live"), world.story()

@@ -10,11 +10,12 @@ from callbox.app.box import Box, ServerPlace
 from callbox.app.control_socket import ControlSocket
 from callbox.app.home import Home
 from callbox.app.saved import Saved, load
-from callbox.app.settings import BoxSettings
+from callbox.app.settings import BoxSettings, SpeechSettings
 from callbox.app.world import World, clock_trusted
 from callbox.audio.devices import open_backend
 from callbox.audio.engine import Engine
 from callbox.audio.facts import Fact
+from callbox.audio.speech import Voice, open_voice
 from callbox.base.chance import SystemChance
 from callbox.conversations.stores import Store
 from callbox.conversations.stores.sqlite import SqliteStore
@@ -53,7 +54,15 @@ def open_world(home: Home, settings_file: Path | None = None) -> tuple[Box, Worl
     def make_engine(facts: Callable[[Fact], None]) -> Engine:
         return Engine(devices, facts, cpu_clock=time.thread_time)
 
-    return box, World(saved.store, pins, make_engine, transport_to(saved), ControlSocket(home.control_socket))
+    socket = ControlSocket(home.control_socket)
+    return box, World(saved.store, pins, make_engine, transport_to(saved), socket, speech_voice(settings.speech))
+
+
+def speech_voice(speech: SpeechSettings) -> Voice:
+    """Return the voice that the settings name. Nothing of it is started yet."""
+    if speech.voice == "none":
+        return open_voice("none")
+    return open_voice(speech.voice, variant=speech.variant, words_per_minute=speech.words_per_minute)
 
 
 def transport_to(saved: Saved) -> Callable[[Events], Transport]:

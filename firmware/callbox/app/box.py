@@ -30,6 +30,7 @@ from callbox.app.post import Post
 from callbox.app.records import Records
 from callbox.app.saved import Saved
 from callbox.app.settings import BoxSettings
+from callbox.app.spoken import Spoken
 from callbox.audio import facts as audio
 from callbox.base.chance import Chance
 from callbox.base.time import Instant, earliest
@@ -89,7 +90,10 @@ class Box:
             muted=lambda: self.front.muted,
         )
         self.calling = Calling(core, self.people, self.directory, outcomes)
-        self.front = Front(core, board, self.people, self.calling, self.post)
+        self.spoken = Spoken(core, self.people, self.post, self.calling, place.address, board.one_button)
+        self.front = Front(core, board, self.people, self.calling, self.post, self.spoken)
+        self.front.remember_volume(saved.volume)
+        self.spoken.announcing.panel = self.front.spoken_facts
         self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
         self.interrupted = Interrupted(core, self.calling, self.front, self.post, saved.current_call)
         self.front.on_mute = self.interrupted.note
@@ -113,6 +117,7 @@ class Box:
             self.front.deadline,
             self.control.deadline,
             self.post.deadline,
+            self.spoken.deadline,
             self.records.deadline,
             self._leave_at,
         )
@@ -126,6 +131,7 @@ class Box:
         self._tick()
         performed = self._settled()
         self.interrupted.note()
+        self.spoken.tick()
         self.control.tick()
         self.front.show()
         return performed + self._settled()
@@ -168,6 +174,8 @@ class Box:
             happened.CommitFailed: self._commit_failed,
             happened.Asked: lambda event: self.control.asked(event.ask, event.what, event.words),
             happened.AskerLeft: lambda event: self.control.asker_left(event.ask),
+            happened.Spoken: self.spoken.speaking.spoken,
+            happened.SpeechFailed: self.spoken.speaking.failed,
             happened.Stopping: lambda event: self._stopping(),
             link.LaneOpened: self._to_link,
             link.LaneReceived: self._to_link,
@@ -185,6 +193,7 @@ class Box:
             audio.SoundOpened: front.sound_fact,
             audio.SoundLost: front.sound_fact,
             audio.Meter: front.sound_fact,
+            audio.SpeechEnded: self.spoken.speaking.ended,
             audio.FirstAudio: front.sound_fact,
             audio.MediaSilent: lambda event: feed(call_happened.MediaSilent()),
             audio.MediaBack: lambda event: feed(call_happened.MediaBack()),
@@ -207,6 +216,7 @@ class Box:
         self.front.status = "connecting"
         sound = core.settings.sound
         core.emit(audio.SetVolume(self.front.volume), audio.CheckSound(sound.input, sound.output))
+        self.spoken.speaking.warm_up()
         self.keys.reserve_epoch(then=lambda: core.emit(*core.link.start(core.now)))
 
     def _to_link(self, event: link.TransportEvent) -> None:
@@ -299,4 +309,5 @@ class Box:
             "lights": front.shown,
             "media": media_facts(meter) if talking and meter else None,
             "fault": front.fault,
+            "speech": self.spoken.status(),
         }

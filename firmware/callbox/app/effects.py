@@ -46,6 +46,15 @@ class DetachRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class Speak:
+    """Make sound of a few words; answered by Spoken or SpeechFailed, or never if another Speak came in between."""
+
+    ticket: int
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One reply to an Asked; `done` False where more follow (`status --watch`, progress of a call)."""
 
@@ -70,5 +79,5 @@ class Log:
     text: str
 
 
-OwnEffect: TypeAlias = Commit | SettleStore | ShowLights | AttachRoute | DetachRoute | Answer | MoveButton | Log
+OwnEffect: TypeAlias = Commit | SettleStore | ShowLights | AttachRoute | DetachRoute | Speak | Answer | MoveButton | Log
 Effect: TypeAlias = OwnEffect | LinkEffect | Command

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from callbox.audio.facts import Fact
+from callbox.base.frames import Samples
 from callbox.base.time import Instant
 from callbox.link.events import TransportEvent
 
@@ -75,11 +76,38 @@ class AskerLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """The voice made sound of the words of this ticket: mono 48 kHz, empty if there was nothing to say."""
+
+    ticket: int
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechFailed:
+    """The voice could not say the words of this ticket. `lasting`: it will not be able to say any others either."""
+
+    ticket: int
+    sentence: str
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The process was asked to end: say goodbye to the far end and the server."""
 
 
 OwnEvent: TypeAlias = (
-    Started | Ticked | ClockSet | ButtonMoved | Committed | CommitFailed | Asked | AskerLeft | Stopping
+    Started
+    | Ticked
+    | ClockSet
+    | ButtonMoved
+    | Committed
+    | CommitFailed
+    | Asked
+    | AskerLeft
+    | Spoken
+    | SpeechFailed
+    | Stopping
 )
 Event: TypeAlias = OwnEvent | TransportEvent | Fact

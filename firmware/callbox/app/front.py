@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from callbox.app import effects as do
+from callbox.app.announcing import PanelFacts
 from callbox.app.calling import Calling
 from callbox.app.core import Core
 from callbox.app.people import People
 from callbox.app.post import Post
+from callbox.app.saved import keep_volume
+from callbox.app.spoken import Spoken
 from callbox.audio import facts as audio
 from callbox.audio.tones import Tone
 from callbox.base.errors import CallboxError
@@ -20,7 +23,7 @@ from callbox.base.time import Instant, earliest
 from callbox.calls import events as happened
 from callbox.panel import meaning as means
 from callbox.panel.contacts import contacts
-from callbox.panel.gestures import ButtonChanged, Gesture, Gestures, Switched
+from callbox.panel.gestures import ButtonChanged, ButtonGesture, Gesture, Gestures, Pressed, Released, Switched
 from callbox.panel.intents import Intent, NotYet
 from callbox.panel.lights import CallLook, LightState, lights, next_change
 from callbox.panel.parts import Board
@@ -50,12 +53,14 @@ class Front:
         people: People,
         calling: Calling,
         post: Post,
+        spoken: Spoken,
     ) -> None:
         self._core = core
         self._board = board
         self._people = people
         self._calling = calling
         self._post = post
+        self._spoken = spoken
         self._gestures = Gestures(contacts(board))
         self._shown: dict[str, float] = {}
         self._armed_call_back_until: Instant | None = None
@@ -90,8 +95,8 @@ class Front:
         """When a gesture or a light changes by time alone."""
         return earliest(self._gestures.deadline, next_change(self.light_state(), self._core.now, self._board.shown_on))
 
-    def view(self) -> means.PanelView:
-        """What the meaning of a press depends on."""
+    def view(self, pressed_at: Instant | None = None) -> means.PanelView:
+        """What the meaning of a press depends on. `pressed_at`: of that press, which may have stopped a reading."""
         people = self._people
         return means.PanelView(
             call=self._word(),
@@ -102,6 +107,7 @@ class Front:
             do_not_disturb=people.controls.do_not_disturb,
             mute_switched=self._mute_switched,
             unread=self._post.unread,
+            reading=self._read_contact(pressed_at) is not None,
             last_conversation=self._post.last_contact,
             armed_call_back_until=self._armed_call_back_until,
             buttons_held=self._gestures.held,
@@ -124,8 +130,33 @@ class Front:
         for gesture in gestures:
             if isinstance(gesture, Switched):
                 self._mute_switched = gesture.on
-            for intent in means.meaning(gesture, self.view()):
+                self._mean(gesture, None)
+            elif not self._spoken.menus.took(gesture):
+                if gesture.button == "talk" and isinstance(gesture, Pressed):
+                    self._hush(gesture.pressed_at)
+                self._mean(gesture, gesture.pressed_at)
+                self._say_mute(gesture)
+
+    def _mean(self, gesture: Gesture, pressed_at: Instant | None) -> None:
+        for intent in means.meaning(gesture, self.view(pressed_at)):
+            if isinstance(intent, means.CallBack):
+                self._dial(self._read_contact(pressed_at) or self._post.last_contact)
+            else:
                 self.do(intent)
+
+    def _read_contact(self, pressed_at: Instant | None) -> str | None:
+        reading = self._spoken.reading
+        return reading.contact if pressed_at is None else reading.contact_at(pressed_at)
+
+    def _hush(self, pressed_at: Instant) -> None:
+        self._spoken.reading.stop(pressed_at)
+        self._spoken.announcing.enough()
+
+    def _say_mute(self, gesture: ButtonGesture) -> None:
+        """Say mute when the button that set it comes up: until then it may become a hold."""
+        only = self._board.one_button and gesture.pressed_at <= self._muted_since
+        if isinstance(gesture, Released) and (only if gesture.was_hold else gesture.button == "mute"):
+            self._spoken.announcing.changed("muted" if self.muted else "unmuted")
 
     def do(self, intent: Intent) -> None:
         """Carry out one intent, from a press or from the command line."""
@@ -135,24 +166,34 @@ class Front:
         feed = self._calling.feed
         return {
             means.Answer: lambda intent: feed(happened.Answered()),
-            means.HangUp: lambda intent: feed(happened.HungUp()),
+            means.HangUp: lambda intent: self._hang_up(),
             means.Decline: lambda intent: feed(happened.Declined(intent.with_text)),
             means.SetMute: lambda intent: self.set_mute(intent.on),
             means.SetCalls: lambda intent: self._set_calls(intent.on),
-            means.SetDoNotDisturb: lambda intent: self._people.set_do_not_disturb(intent.on),
+            means.SetDoNotDisturb: lambda intent: self._set_do_not_disturb(intent.on),
             means.Dial: lambda intent: self._dial(self._people.by_dial(intent.slot)),
             means.CallBack: lambda intent: self._dial(self._post.last_contact),
             means.SayLast: lambda intent: self._say_last(),
+            means.SpeakState: lambda intent: self._spoken.announcing.say_state(),
+            means.OpenMenu: lambda intent: self._open_menu(),
             means.ChangeVolume: lambda intent: self._change_volume(intent.step),
-            means.PlayNext: lambda intent: self._read_next(),
-            # Speech and recording are not built yet: the error tone says that nothing was done.
-            means.SpeakState: lambda intent: self._core.emit(audio.Play(Tone.ERROR, False)),
+            means.PlayNext: lambda intent: self._spoken.reading.play_next(),
+            # Recording is not built yet: the error tone says that nothing was done.
             NotYet: lambda intent: self._core.emit(audio.Play(Tone.ERROR, False)),
         }
 
     def _set_calls(self, on: bool) -> None:
         self._people.set_calls(on)
         self._calling.feed(happened.CallsSet(on))
+        self._spoken.announcing.changed("calls_on" if on else "calls_off")
+
+    def _set_do_not_disturb(self, on: bool) -> None:
+        self._people.set_do_not_disturb(on)
+        self._spoken.announcing.changed("quiet_on" if on else "quiet_off")
+
+    def _hang_up(self) -> None:
+        self._spoken.announcing.enough()
+        self._calling.feed(happened.HungUp())
 
     def _dial(self, contact: str | None) -> None:
         self._armed_call_back_until = None
@@ -165,16 +206,24 @@ class Front:
     def _say_last(self) -> None:
         if self._post.last_contact:
             self._armed_call_back_until = self._core.now + CALL_BACK_S
-        self._core.emit(audio.Play(Tone.TICK, False))
+        self._spoken.announcing.say_last(self._post.last_contact)
 
     def _change_volume(self, step: int) -> None:
         self.volume = min(1.0, max(0.0, round(self.volume + step * VOLUME_STEP, 2)))
         self._core.emit(audio.SetVolume(self.volume), audio.Play(Tone.TICK, False))
+        self._core.commit([keep_volume(self._core.settings.sound.volume, self.volume)])
 
-    def _read_next(self) -> None:
-        """Mark the oldest unread message as heard. Its words are on `callbox messages` until the box can speak."""
-        self._post.play_next()
-        self._core.emit(audio.Play(Tone.MESSAGE, False))
+    def remember_volume(self, kept: tuple[float, float] | None) -> None:
+        """Take the volume that the buttons left, unless box.toml was changed since."""
+        if kept is not None and kept[0] == self._core.settings.sound.volume:
+            self.volume = kept[1]
+
+    def _open_menu(self) -> None:
+        """Open the menu; the mute button that was held for it has not muted anything."""
+        mute_pressed_at = self._gestures.pressed_at("mute")
+        if mute_pressed_at is not None and self._muted_since >= mute_pressed_at and not self._mute_switched:
+            self.set_mute(False, tone=False)
+        self._spoken.menus.open()
 
     def set_mute(self, on: bool, tone: bool = True) -> None:
         """Close or open the microphone: at once, whatever the network or the far end does."""
@@ -224,6 +273,10 @@ class Front:
     def fault(self) -> str | None:
         """The one sentence that the status light's fast blinking stands for."""
         return self._core.ledger.fault or self.sounding.fault
+
+    def spoken_facts(self) -> PanelFacts:
+        """Return what is said of the panel."""
+        return PanelFacts(self.muted, self.fault, self.sounding.fault is not None and not self._core.ledger.fault)
 
     def show(self) -> None:
         """Note what changed since the last event and emit the lights if they differ."""

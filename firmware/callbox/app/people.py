@@ -113,6 +113,10 @@ class People:
         minute = self.minute_of_day
         return self.controls.do_not_disturb or (minute is not None and self.controls.is_quiet_hour(minute))
 
+    def all(self) -> list[Contact]:
+        """Return all contacts, by name."""
+        return self._contacts.all()
+
     def listed(self) -> list[dict[str, Any]]:
         """Return all contacts as plain facts."""
         return [contact_facts(contact) for contact in self._contacts.all()]
@@ -177,6 +181,11 @@ class People:
         self._core.commit(self._contacts.verify(name, self._core.wall_ms))
         self.on_confirmed(valid_name(name))
         return self.safety_number(name)
+
+    def confirm_new_box(self, name: str) -> None:
+        """Take the new key of a contact as theirs, without numbers compared. Raises WrongUse when there is none."""
+        self._core.commit(self._contacts.confirm_new_key(name, self._core.wall_ms))
+        self.on_confirmed(valid_name(name))
 
     def set_quiet_hours(self, span: str | None) -> dict[str, Any]:
         """Keep one span of the day quiet, or none."""

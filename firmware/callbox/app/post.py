@@ -26,7 +26,7 @@ from callbox.conversations.admission import TextWelcome
 from callbox.conversations.items import CallItem, Item
 from callbox.conversations.outbox import TABLE, Letter, Outbox
 from callbox.conversations.retention import Retention, expired
-from callbox.conversations.stores import Write
+from callbox.conversations.stores import DeleteItem, Write
 from callbox.conversations.threads import Threads
 from callbox.wire.bodies import Body, Heard, MissedCall, Text
 from callbox.wire.records import DeviceRecord
@@ -105,23 +105,24 @@ class Post:
         items = self.threads.items(contact, limit=last)
         facts = [item_facts(item) for item in reversed(items)]
         if read:
-            self._heard(items)
+            self.heard(items)
         return {"ok": True, "items": facts}
 
     def why(self, limit: int = 10) -> dict[str, Any]:
         """Return the newest calls that did not ring, each with its chain of reasons."""
         return {"ok": True, "items": [item_facts(item) for item in self.threads.why(limit)]}
 
-    def play_next(self) -> None:
-        """The person asked for the oldest unread message."""
-        self._heard(self.threads.unread()[:1])
-
-    def _heard(self, items: list[Item]) -> None:
+    def heard(self, items: list[Item]) -> None:
+        """The person heard or read these: they blink no more, and their senders learn of it. Strangers do not."""
         unread = [item for item in self.threads.unread() if item in items]
         self._core.commit(self.threads.heard(item.id for item in unread))
         for item in unread:
-            if not isinstance(item, CallItem):
+            if not isinstance(item, CallItem) and self._people.is_taken_in(item.contact):
                 self._queue(self._core.chance.token(16), item.contact, "receipt", Heard((item.id,), "heard"), [])
+
+    def delete(self, item_id: bytes) -> None:
+        """Delete an item of a thread, here and for good."""
+        self._core.commit(self.threads.drop([DeleteItem(item_id)]))
 
     # --- calls in the thread -----------------------------------------------------------------------------------
 

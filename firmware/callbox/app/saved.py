@@ -23,6 +23,7 @@ STATE = "state"
 # Rows of the table `state`.
 CONNECTION_EPOCH = "connection_epoch"
 CURRENT_CALL = "current_call"
+VOLUME = "volume"
 
 
 class Membership(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ class Saved:
     store: Store
     connection_epoch: int = 0
     current_call: UnfinishedCall | None = None
+    volume: tuple[float, float] | None = None  # in box.toml when the buttons changed it, and as they left it
 
 
 def load(store: Store) -> Saved:
@@ -75,6 +77,7 @@ def load(store: Store) -> Saved:
         store=store,
         connection_epoch=int(state.get(CONNECTION_EPOCH, b"0")),
         current_call=read_row(UnfinishedCall, STATE, state[CURRENT_CALL]) if CURRENT_CALL in state else None,
+        volume=read_row(tuple[float, float], STATE, state[VOLUME]) if VOLUME in state else None,
     )
 
 
@@ -95,6 +98,11 @@ def keep_identity(exported: bytes) -> Put:
 def keep_epoch(epoch: int) -> Put:
     """Return the write that reserves a connection epoch."""
     return Put(STATE, CONNECTION_EPOCH, str(epoch).encode())
+
+
+def keep_volume(set_volume: float, volume: float) -> Put:
+    """Return the write that keeps the volume over a restart, until box.toml says another than `set_volume`."""
+    return Put(STATE, VOLUME, msgspec.msgpack.encode((set_volume, volume)))
 
 
 def keep_call(call: UnfinishedCall | None) -> Write:

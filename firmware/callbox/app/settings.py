@@ -34,7 +34,9 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: Annotated[
         str, Meta(description="The speaker: a card by name (`callbox sound list`), `default`, or a WAV file to write.")
     ] = "default"
-    volume: Annotated[float, Meta(description="Loudness at the start, 0 to 1.", ge=0.0, le=1.0)] = 0.8
+    volume: Annotated[
+        float, Meta(description="Loudness, 0 to 1, until the volume buttons change it.", ge=0.0, le=1.0)
+    ] = 0.8
 
 
 class CallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,10 +52,33 @@ class CallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "auto"
 
 
+class SpeechSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the box says aloud."""
+
+    voice: Annotated[
+        Literal["espeak", "none"],
+        Meta(description="espeak: the program espeak-ng. none: the box tells by lights and tones alone."),
+    ] = "espeak"
+    language: Annotated[str, Meta(description="Language of the box and of messages that are read aloud: en or de.")] = (
+        "en"
+    )
+    variant: Annotated[
+        str,
+        Meta(description="Which voice: one of espeak-ng's variants, such as f3 or m2; empty for its usual one."),
+        Meta(pattern="^[A-Za-z0-9_-]{0,32}$"),
+    ] = ""
+    words_per_minute: Annotated[int, Meta(description="How fast it speaks.", ge=80, le=450)] = 160
+    announce: Annotated[
+        bool,
+        Meta(description="Say by itself who calls, why a call ended, what was switched. What is asked for is said."),
+    ] = True
+
+
 class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of one box. Whatever is missing here has its default, which this sample shows."""
 
     panel: PanelSettings = PanelSettings()
     sound: SoundSettings = SoundSettings()
     calls: CallSettings = CallSettings()
+    speech: SpeechSettings = SpeechSettings()
     keep: Retention = Retention()

@@ -19,9 +19,12 @@ from callbox.app import effects as do
 from callbox.app import events as happened
 from callbox.app.health import Vitals, ailment
 from callbox.app.sound import SoundThread
+from callbox.app.speech import SpeechThread
 from callbox.app.voice import Voice
 from callbox.audio import facts as audio
 from callbox.audio.engine import Engine
+from callbox.audio.speech import Voice as SpeechVoice
+from callbox.audio.speech.none import NoVoice
 from callbox.base.errors import CallboxError
 from callbox.base.time import TRUSTED_AFTER_MS, Instant
 from callbox.conversations.stores import Store
@@ -82,6 +85,7 @@ class World:
         make_engine: Callable[[Callable[[audio.Fact], None]], Engine],
         make_transport: Callable[[TransportEvents], Transport],
         socket: Asking,
+        speech_voice: SpeechVoice | None = None,
     ) -> None:
         self._store, self._pins, self._socket = store, pins, socket
         self._loop = asyncio.get_running_loop()
@@ -90,6 +94,7 @@ class World:
         self._transport = make_transport(self._from_transport)
         self._voice = Voice(self._engine, self._transport, self.now)
         self._sound = SoundThread(self._engine, self._sound_crashed)
+        self._speech = SpeechThread(speech_voice or NoVoice(), self._from_thread)
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._wall_offsets: tuple[int, int] | None = None
         self._probed_at: Instant | None = None
@@ -107,6 +112,7 @@ class World:
             do.ShowLights: lambda effect: self._pins.show(effect.levels),
             do.AttachRoute: lambda effect: self._voice.attach(effect.route),
             do.DetachRoute: lambda effect: self._voice.detach(),
+            do.Speak: self._speech.speak,
             do.Answer: lambda effect: self._socket.answer(effect.ask, effect.reply, effect.done),
             do.MoveButton: self._move_button,
             do.Log: lambda effect: logger.log(getattr(logging, effect.level.upper()), effect.text),
@@ -119,6 +125,7 @@ class World:
         self._engine.on_outbound = lambda: self._call_loop(self._voice.pump)
         self._pins.start(lambda button, pressed: self._from_thread(happened.ButtonMoved(button, pressed, self.now())))
         self._sound.start()
+        self._speech.start()
         await self._socket.start(self._happened)
         self._happened(happened.Started())
 
@@ -127,6 +134,7 @@ class World:
         await self._socket.stop()
         self._transport.shutdown()
         self._sound.stop()
+        self._speech.stop()
         self._pins.close()
         self._store_thread.shutdown(wait=True)
         self._store.close()

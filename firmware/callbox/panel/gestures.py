@@ -165,6 +165,11 @@ class Gestures:
         """The buttons that are down now, debounced; switches that are on count too."""
         return frozenset(name for name, button in self._buttons.items() if button.down)
 
+    def pressed_at(self, button: str) -> Instant | None:
+        """Return when a button that is down went down."""
+        known = self._buttons.get(button)
+        return known.pressed_at if known is not None and known.down else None
+
     def handle(self, event: ButtonChanged, now: Instant) -> list[Gesture]:
         """Take a raw change that happened at `now`, after whatever was due before it.
 

@@ -77,10 +77,15 @@ class ChangeVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenMenu:
+    """Open the spoken menu."""
+
+
+@dataclass(frozen=True, slots=True)
 class NotYet:
     """A gesture that is kept for something the box cannot do yet; it answers with the error tone."""
 
-    what: Literal["recording", "menu", "reset", "hook switch"]
+    what: Literal["recording", "reset", "hook switch"]
 
 
 Intent = (
@@ -96,5 +101,6 @@ Intent = (
     | SayLast
     | SpeakState
     | ChangeVolume
+    | OpenMenu
     | NotYet
 )

@@ -13,10 +13,11 @@
 |        | else               | calls on or off                          | do not disturb on or off        |
 | dial N | idle, last tone    | call contact N                           | (record: idle; not yet)         |
 | volume | any                | one step                                 | continuous                      |
+| talk and mute | idle        |                                          | the spoken menu (MENU.md)       |
 
 One-button mode, all on release: ringing: answer / hold declines with text; in a call: hang up / hold mutes; its last
 tone: enough of it;
-idle: play or call back, twice calls on or off / hold records (not yet), three times the menu (not yet).
+idle: play or call back, twice calls on or off / hold records (not yet), three times the menu.
 
 A press belongs to the state it began in: what rings, ends or is answered while a button is down takes the
 meaning from that press (except mute's, which works in any state). So a talk button that is already down
@@ -41,6 +42,7 @@ from callbox.panel.intents import (
     HangUp,
     Intent,
     NotYet,
+    OpenMenu,
     PlayNext,
     SayLast,
     SetCalls,
@@ -59,6 +61,7 @@ __all__ = [
     "HangUp",
     "Intent",
     "NotYet",
+    "OpenMenu",
     "PanelView",
     "PlayNext",
     "SayLast",
@@ -202,7 +205,7 @@ def _chord(gesture: ButtonGesture, view: PanelView) -> Intents | None:
     reset = view.buttons_held >= {"calls", "mute"}
     match gesture:
         case Held(button="talk") if menu:
-            return (NotYet("menu"),)
+            return (OpenMenu(),)
         case Held(button="calls") if reset:
             return (NotYet("reset"),)
         case Held(button="mute") if menu or reset:
@@ -236,7 +239,7 @@ def _only_button_idle(gesture: ButtonGesture, view: PanelView) -> Intents:
         case PressedTimes(times=2):
             return (SetCalls(not view.calls_enabled),)
         case PressedTimes(times=3):
-            return (NotYet("menu"),)
+            return (OpenMenu(),)
     return ()
 
 

@@ -23,6 +23,9 @@ from callbox.app.voice import Voice
 from callbox.audio import facts as audio
 from callbox.audio.devices.simulated import SimulatedDevices
 from callbox.audio.engine import Engine
+from callbox.audio.speech import SpeechFault
+from callbox.audio.speech import Voice as SpeechVoice
+from callbox.audio.speech.simulated import SimulatedVoice
 from callbox.base.errors import CallboxError
 from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples
 from callbox.base.time import Instant, earliest
@@ -34,9 +37,9 @@ from callbox.link.joining import Joined, Joining, Trust
 from callbox.link.session import Credentials
 from callbox.link.transports import perform
 from callbox.panel.pins.simulated import SimulatedPins
+from callbox.testing.authority import AUTHORITY
 from callbox.testing.ears import TappedCodec, TimedCard, tone_amplitude
 from callbox.testing.network_transport import SimulatedTransport
-from callbox.testing.server import AUTHORITY
 from callbox.wire.cards import Invite
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
 PRESS_S = 0.1
 DISK_S = 0.005  # one durable write to a good card
+VOICE_S = 0.05  # one sentence made into sound
 HEARING_S = 0.2
 AUDIBLE = 200.0  # amplitude of a far end's voice tone that counts as heard
 VOICE_AMPLITUDE = 8000
@@ -73,6 +77,7 @@ class SimulatedBox:
         self.tap = TappedCodec(lambda: world.now)
         self.speaking = True
         self.disk_s = DISK_S
+        self.voice: SpeechVoice = SimulatedVoice()
         self.pins = SimulatedPins(self.board)
         self.logged: list[str] = []
         self.tones: list[str] = []  # every tone that it was to play, oldest first
@@ -211,6 +216,17 @@ class SimulatedBox:
         """Say whether the other box's voice came out of this speaker in the last 0.2 s."""
         return tone_amplitude(self.recently_heard(), other.tone_hz) > AUDIBLE
 
+    @property
+    def words(self) -> list[str]:
+        """Everything that its speaker has said so far, sentence by sentence; what was cut off ends in "…"."""
+        return list(self.card.ear.words)
+
+    def says(self, words: str, within_s: float = 5.0) -> None:
+        """Wait until the speaker has said `words` to their end, and forget all that it said up to there."""
+        ear = self.card.ear
+        self.world.until(lambda: words in ear.words, within_s, f"{self.name} says {words!r}, not {ear.words}")
+        del ear.words[: ear.words.index(words) + 1]
+
     def hears_sound(self) -> bool:
         """Say whether anything at all came out of this speaker in the last 0.2 s."""
         heard = self.recently_heard()
@@ -292,6 +308,10 @@ class SimulatedBox:
             self._event(event)
 
     def _perform(self, effect: Any) -> None:
+        if not self._performed_by_link(effect):
+            self._perform_here(effect)
+
+    def _performed_by_link(self, effect: Any) -> bool:
         match effect:
             case OpenLane() | SendOnLane() | PingLane() | CloseLane():
                 perform(self._transport, effect)
@@ -303,6 +323,12 @@ class SimulatedBox:
                 self._voice.attach(route)
             case do.DetachRoute():
                 self._voice.detach()
+            case _:
+                return False
+        return True
+
+    def _perform_here(self, effect: Any) -> None:
+        match effect:
             case do.Commit():
                 self._commit(effect)
             case do.SettleStore():
@@ -312,6 +338,8 @@ class SimulatedBox:
                 self.world.note_lights(self.name, " ".join(name for name in levels if self.light(name)))
             case do.Answer():
                 self.replies.setdefault(effect.ask, []).append(effect.reply)
+            case do.Speak():
+                self._speak(effect)
             case do.MoveButton():
                 (self.pins.press if effect.pressed else self.pins.release)(effect.button)
             case do.Log(text=text):
@@ -328,6 +356,18 @@ class SimulatedBox:
         """Let the disk work; what it has not written yet dies with the box."""
         box, network = self._box, self.world.network
         network.at(network.now + self.disk_s, lambda: self._written(effect) if self._box is box else None)
+
+    def _speak(self, effect: do.Speak) -> None:
+        """Let the voice work; a box that was switched off meanwhile never hears of it."""
+        box, network = self._box, self.world.network
+        self.world.note(self.name, f"speaks {effect.text!r}")
+        network.at(network.now + VOICE_S, lambda: self._made(effect) if self._box is box else None)
+
+    def _made(self, effect: do.Speak) -> None:
+        try:
+            self._event(happened.Spoken(effect.ticket, self.voice.say(effect.text, effect.language)))
+        except SpeechFault as fault:
+            self._event(happened.SpeechFailed(effect.ticket, str(fault), fault.lasting))
 
     def _written(self, effect: do.Commit) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What is heard of a simulated box, and what truly leaves its microphone.
+"""What is heard of a simulated box, words included, and what truly leaves its microphone.
 
 microphone -> engine -> TappedCodec (notes sound) -> network -> engine -> TimedCard (notes when it played what)
 """
@@ -11,6 +11,7 @@ import numpy as np
 
 from callbox.audio.codecs.opus import Opus, OpusEncoder
 from callbox.audio.devices.simulated import SimulatedCard
+from callbox.audio.speech.simulated import Ear
 from callbox.base.frames import RATE_HZ, Samples, silence
 from callbox.base.time import Instant
 
@@ -21,10 +22,12 @@ class TimedCard(SimulatedCard):
     def __init__(self, name: str, microphone: Callable[[], Samples], clock: Callable[[], Instant]) -> None:
         super().__init__(name, microphone)
         self._clock = clock
+        self.ear = Ear()
         self._recent: deque[tuple[Instant, Samples]] = deque(maxlen=100)
 
     def play(self, samples: Samples) -> None:
         self._recent.append((self._clock(), samples.copy()))
+        self.ear.hear(samples)
 
     def heard(self) -> Samples:
         """Return the last second that was played."""
