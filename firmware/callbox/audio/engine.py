@@ -7,11 +7,13 @@ A device that is lost takes nothing with it: the media session goes on, silence 
 once a second the device is looked for again; without a call, every five seconds. `cycle` tells how long its
 caller may sleep: not at all while a device paces it, for ever (`math.inf`) while there is nothing to do.
 
-A tone or prompt without a call (a message came, a button was pressed) opens the device by itself and closes it after.
+A tone, prompt or recording without a call (a message came, a button was pressed) opens the device by itself and closes
+it after.
 """
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 from callbox.audio.codecs import Codec, open_codec
 from callbox.audio.devices import Device, DeviceLost, Devices
@@ -31,15 +33,20 @@ from callbox.audio.facts import (
     NoteUnsent,
     OpenSound,
     Play,
+    PlaySound,
     PlaySpeech,
+    Recorded,
     SetCapture,
     SetVolume,
+    SoundCommand,
     SoundFound,
     SoundLost,
     SoundOpened,
     SpeechEnded,
     StartMedia,
+    StartRecording,
     StopMedia,
+    StopRecording,
     StopSpeech,
     StopTones,
 )
@@ -147,6 +154,8 @@ class Engine:
         if self._cpu_clock is not None:
             self._step_us += (1e6 * (self._cpu_clock() - before) - self._step_us) / 16
         self._tell_live(self._step.live)
+        if self._step.recorder is not None and self._step.recorder.full:
+            self._end_recording("full")
         for sealed in output.outbound:
             self.outbound.put((now, sealed))
         if output.outbound:
@@ -169,6 +178,7 @@ class Engine:
                     self._check = CheckSound(self._wanted.input_name, self._wanted.output_name)
                     self._check_at = now + CHECK_AGAIN_S
                 self._wanted = self._close_at = None
+                self._end_recording("lost")
                 self._step.tones.stop()
                 self._step.mixer.hush()
                 self._close_device()
@@ -177,17 +187,24 @@ class Engine:
             case StopMedia():
                 self._step.stop()
                 self._started_at = None
-            case SetCapture(on):
-                self._step.capture_on = on
             case NoteUnsent(waiting_bytes):
                 self._step.rate.unsent(waiting_bytes, now)
             case _:
                 self._sound(command)
-                if isinstance(command, Play | PlaySpeech) and self._wanted is None and self._known is not None:
-                    self._wanted, self._reopen_at, self._lost_told = self._known, now, False
-                    self._close_at = now
+                if isinstance(command, Play | PlaySpeech | PlaySound | StartRecording):
+                    self._open_for_a_moment(now)
 
-    def _sound(self, command: Play | StopTones | PlaySpeech | StopSpeech | SetVolume) -> None:
+    def _open_for_a_moment(self, now: Instant) -> None:
+        """Without a call, open the device for what begins now; `_close_when_heard` lets go of it again."""
+        if self._wanted is None and self._known is not None:
+            self._wanted, self._reopen_at, self._lost_told = self._known, now, False
+            self._close_at = now
+
+    def _end_recording(self, ended: Literal["stopped", "full", "lost"]) -> None:
+        if self._step.recorder is not None:
+            self._facts(Recorded(self._step.recorded(), ended))
+
+    def _sound(self, command: SoundCommand) -> None:
         step = self._step
         match command:
             case Play(tone, repeat):
@@ -196,12 +213,21 @@ class Engine:
                 step.tones.stop()
             case PlaySpeech(samples, ticket):
                 step.mixer.speak(samples, ticket)
+            case PlaySound(sound, ticket):
+                step.play(sound, ticket)
             case StopSpeech():
                 step.mixer.hush()
             case SetVolume(volume):
                 step.mixer.set_volume(volume)
+            case SetCapture(on):
+                step.capture_on = on
+            case StartRecording(most_s):
+                step.record(most_s)
+            case StopRecording():
+                self._end_recording("stopped")
 
     def _start(self, command: StartMedia, now: Instant) -> None:
+        self._end_recording("stopped")
         for _ in self.inbound.drain():  # frames of an earlier session
             pass
         held = None if command.step_name is None else step_named(command.step_name)
@@ -214,7 +240,8 @@ class Engine:
 
     def _close_when_heard(self, close_at: Instant, now: Instant) -> None:
         """Let go of a device that was opened for a tone; at once if there is none to be had."""
-        if self._device is not None and (self._step.tones.playing or self._step.mixer.speaking):
+        step = self._step
+        if self._device is not None and (step.tones.playing or step.mixer.speaking or step.recorder is not None):
             self._close_at = now + HEARD_OUT_S
         elif self._device is None or now >= close_at:
             self._perform(CloseSound(), now)
@@ -257,6 +284,7 @@ class Engine:
 
     def _lose(self, sentence: str, now: Instant) -> None:
         self._close_device()
+        self._end_recording("lost")
         self._reopen_at = now + REOPEN_S
         if not self._lost_told:
             self._lost_told = True

@@ -6,8 +6,9 @@ callback. Both are immutable.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
+from callbox.audio.ogg import Sound
 from callbox.audio.steps import step_named
 from callbox.audio.tones import Tone
 from callbox.base.frames import Samples
@@ -87,6 +88,26 @@ class PlaySpeech:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaySound:
+    """Play a voice message, after what is still being said. Answered by SpeechEnded with the same ticket."""
+
+    sound: Sound
+    ticket: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecording:
+    """Record a voice message once everything that sounds has been heard out. Answered by Recorded when it is over."""
+
+    most_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """End the voice message that is being recorded, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopSpeech:
     pass
 
@@ -105,25 +126,18 @@ class NoteUnsent:
     waiting_bytes: int
 
 
-Command: TypeAlias = (
-    CheckSound
-    | OpenSound
-    | CloseSound
-    | StartMedia
-    | StopMedia
-    | SetCapture
-    | Play
-    | StopTones
-    | PlaySpeech
-    | StopSpeech
-    | SetVolume
-    | NoteUnsent
+SoundCommand: TypeAlias = (
+    Play | StopTones | PlaySpeech | PlaySound | StopSpeech | SetVolume | SetCapture | StartRecording | StopRecording
 )
+"""What works with and without a call."""
+
+Command: TypeAlias = CheckSound | OpenSound | CloseSound | StartMedia | StopMedia | NoteUnsent | SoundCommand
 
 
 @dataclass(frozen=True, slots=True)
 class LiveChanged:
-    """Captured samples are, or are no longer, passed to the encoder. Made from what happened, not from orders."""
+    """Captured samples are, or are no longer, passed to the encoder or a recorder: made from what happened, not from
+    orders."""
 
     live: bool
 
@@ -201,6 +215,26 @@ class SpeechEnded:
     whole: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A recording is over. `packets`: Opus, 20 ms each; none if nothing was heard.
+
+    `ended`: by StopRecording, because it was full, or because the microphone was lost.
+    """
+
+    packets: tuple[bytes, ...]
+    ended: Literal["stopped", "full", "lost"]
+
+
 Fact: TypeAlias = (
-    LiveChanged | SoundFound | SoundOpened | SoundLost | Meter | FirstAudio | MediaSilent | MediaBack | SpeechEnded
+    LiveChanged
+    | SoundFound
+    | SoundOpened
+    | SoundLost
+    | Meter
+    | FirstAudio
+    | MediaSilent
+    | MediaBack
+    | SpeechEnded
+    | Recorded
 )

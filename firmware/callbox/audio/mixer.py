@@ -9,6 +9,7 @@ rather than cut off; whatever is left after that is cut, hence "never".
 """
 
 from collections import deque
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ class Mixer:
         self._volume_now = 1.0
         self._duck_now = 1.0
         self._limit_now = 1.0
-        self._prompts: deque[tuple[int, Samples]] = deque()
+        self._prompts: deque[tuple[int, Samples, Iterator[Samples]]] = deque()
         self.ended: list[tuple[int, bool]] = []  # tickets of prompts that are over, and whether they were said whole
 
     def set_volume(self, volume: float) -> None:
@@ -41,14 +42,30 @@ class Mixer:
 
     def speak(self, samples: Samples, ticket: int = 0) -> None:
         """Queue spoken PCM (mono, 48 kHz) after what is still being said."""
+        self.play(iter((samples,)), ticket)
+
+    def play(self, pieces: Iterator[Samples], ticket: int = 0) -> None:
+        """Queue sound that is made piece by piece, as it is needed, after what is still being said."""
+        self._queue(ticket, silence(0), pieces, self._prompts.append)
+
+    def _queue(
+        self,
+        ticket: int,
+        samples: Samples,
+        pieces: Iterator[Samples],
+        put: Callable[[tuple[int, Samples, Iterator[Samples]]], None],
+    ) -> None:
+        """Queue what is left of a prompt by `put`, with at least a cycle of it ready; or note that it is over."""
+        while len(samples) < CYCLE_SAMPLES and (piece := next(pieces, None)) is not None:
+            samples = np.concatenate((samples, piece)) if len(samples) else piece
         if len(samples):
-            self._prompts.append((ticket, samples))
+            put((ticket, samples, pieces))
         else:
             self.ended.append((ticket, True))
 
     def hush(self) -> None:
         """Stop speaking."""
-        self.ended += [(ticket, False) for ticket, _ in self._prompts]
+        self.ended += [(ticket, False) for ticket, _, _ in self._prompts]
         self._prompts.clear()
 
     @property
@@ -95,11 +112,8 @@ class Mixer:
     def _take_prompt(self) -> Samples | None:
         if not self._prompts:
             return None
-        ticket, samples = self._prompts.popleft()
-        if len(samples) > CYCLE_SAMPLES:
-            self._prompts.appendleft((ticket, samples[CYCLE_SAMPLES:]))
-        else:
-            self.ended.append((ticket, True))
+        ticket, samples, pieces = self._prompts.popleft()
+        self._queue(ticket, samples[CYCLE_SAMPLES:], pieces, self._prompts.appendleft)
         return samples[:CYCLE_SAMPLES]
 
 

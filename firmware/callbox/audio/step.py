@@ -1,7 +1,7 @@
 """The audio step: their voice in, yours out, once per cycle. It never locks, logs, awaits, opens or imports.
 
     captured -> echo cancel (reference = what was last played) -> gate -> gather a packet -> Opus -> plain frame
-             -> seal -> outbound
+             -> seal -> outbound                                       -> or the recorder of a voice message
     inbound  -> open -> plain frame -> VOICE: jitter buffer -> mixer -> playback
                                     -> REPORT: rate control -> the encoder's next step
 
@@ -19,6 +19,8 @@ from callbox.audio.echo import Canceller
 from callbox.audio.facts import Open, Seal
 from callbox.audio.media import Receiving, Sending
 from callbox.audio.mixer import Mixer
+from callbox.audio.ogg import Sound
+from callbox.audio.recorder import Recorder, unfold
 from callbox.audio.steps import DEFAULT_STEP, STEPS, RateControl, RateStep
 from callbox.audio.tones import Tones
 from callbox.base.frames import Samples, silence
@@ -45,7 +47,8 @@ class Step:
         self.tones = Tones()
         self.mixer = Mixer()
         self.capture_on = False
-        self.live = False  # captured samples went to the encoder in the last cycle
+        self.live = False  # captured samples went to the encoder, or to the recorder, in the last cycle
+        self.recorder: Recorder | None = None
         self.sending: Sending | None = None
         self.receiving: Receiving | None = None
         self.rate = RateControl()
@@ -62,6 +65,19 @@ class Step:
         self.sending = Sending(self._codec, seal, rate_step)
         self.receiving = Receiving(self._codec, open_)
 
+    def record(self, most_s: float) -> None:
+        """Begin a voice message; it listens when all tones and prompts have been heard out."""
+        self.recorder = Recorder(self._codec, most_s)
+
+    def recorded(self) -> tuple[bytes, ...]:
+        """End the voice message and return its packets; none when it never listened."""
+        recorder, self.recorder = self.recorder, None
+        return () if recorder is None else recorder.finish()
+
+    def play(self, sound: Sound, ticket: int) -> None:
+        """Play a voice message after what is still being said."""
+        self.mixer.play(unfold(self._codec, sound), ticket)
+
     def stop(self) -> None:
         """End the media session, if there is one."""
         if self.sending is not None:
@@ -73,6 +89,7 @@ class Step:
     def close(self) -> None:
         """End the media session and let go of the echo canceller."""
         self.stop()
+        self.recorded()
         self._canceller.close()
 
     def run(self, captured: Samples | None, inbound: Iterable[bytes], now: Instant) -> StepOutput:
@@ -88,13 +105,26 @@ class Step:
         passed = gate(captured, self.capture_on)
         if passed is None and self.live and self.sending is not None:
             self.sending.forget_gathered()
-        self.live = passed is not None and self.sending is not None
+        recording = self._record(captured, passed)
+        self.live = passed is not None and (self.sending is not None or recording)
         self.sent_samples = silence() if passed is None else passed
         if self.sending is None or self.receiving is None:
             return []
         self.sending.use(self.rate.step)
         self.sending.set_fec(self.rate.fec)
         return self.sending.cycle(self.sent_samples, self.receiving.due_report(now))
+
+    def _record(self, captured: Samples | None, passed: Samples | None) -> bool:
+        """Give the recorder what passed the gate; say whether it takes samples at all."""
+        recorder = self.recorder
+        if recorder is None or captured is None:
+            return False
+        if not recorder.listening:
+            recorder.wait(self.tones.playing or self.mixer.speaking)
+            return False
+        if passed is not None:
+            recorder.take(passed)
+        return True
 
     def _receive(self, inbound: Iterable[bytes], now: Instant) -> Samples | None:
         if self.receiving is None:
