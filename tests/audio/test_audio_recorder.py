@@ -60,7 +60,7 @@ def test_what_is_said_after_the_tone_is_recorded_and_the_card_let_go_of() -> Non
     (recorded,) = record(box, 2.0)
     sound = heard(recorded)
     assert 1.4 < len(sound) / 48_000 < 1.7, "the tone and a moment after it are not in it"
-    assert loudness(sound[9600:]) == pytest.approx(loudness(hum(0.02)), rel=0.1)
+    assert loudness(sound[9600:]) == pytest.approx(loudness(hum(0.02)), rel=0.3)
     assert box.engine._device is None
     assert box.engine.cycle(box.now) == float("inf") or box.engine._check is not None
 
