@@ -35,6 +35,7 @@ from callbox.link.refusals import OTHER_SERVER, Refusal
 from callbox.link.states import State
 from callbox.link.timing import Timing
 from callbox.wire.codec import encode_message, login_transcript
+from callbox.wire.records import SignedRecord
 from callbox.wire.signals import (
     Accepted,
     Challenge,
@@ -42,7 +43,6 @@ from callbox.wire.signals import (
     Denied,
     Devices,
     Login,
-    RouteOpened,
     ServerMessage,
     Welcome,
 )
@@ -57,6 +57,7 @@ class Credentials:
 
     account: str
     device: str
+    record: SignedRecord | None = None  # shown to a server that may have been restored from a backup
     sign: Callable[[bytes], bytes]
     next_epoch: Callable[[], int]
     software: str = ""
@@ -65,7 +66,7 @@ class Credentials:
         """Return the signed answer to `challenge`; `nonce` is 32 fresh random bytes."""
         epoch = self.next_epoch()
         transcript = login_transcript(challenge.server_id, challenge.nonce, nonce, self.device, epoch)
-        return Login(self.account, self.device, nonce, epoch, self.sign(transcript), self.software)
+        return Login(self.account, self.device, nonce, epoch, self.sign(transcript), self.software, self.record)
 
 
 class Session:

@@ -18,6 +18,7 @@ import msgspec
 
 from callbox.base.errors import WrongUse
 from callbox.wire.names import is_valid_name, valid_name
+from callbox.wire.records import KEY_BYTES
 
 FINGERPRINT_LETTERS = 32
 """Base32 letters of a fingerprint: 160 bits of a hash of the account key (`crypto.records.fingerprint`)."""
@@ -54,10 +55,11 @@ class Invite:
     token: str
     authority_pin: str  # hex SHA-256 of the CA certificate (DER)
     fingerprint: str = ""  # of the account that the box must belong to; empty for a new account
+    account_key: bytes = b""  # the key that it is of: the box is linked to that account, its token made by a box of it
 
     def __str__(self) -> str:
         pin = bytes.fromhex(self.authority_pin)
-        payload = _encoder.encode(_Packed(self.server, self.name, self.token, pin, self.fingerprint))
+        payload = _encoder.encode(_Packed(self.server, self.name, self.token, pin, self.fingerprint, self.account_key))
         text = base64.urlsafe_b64encode(payload + _check(payload)).decode()
         return _PREFIX + text.rstrip("=")
 
@@ -68,6 +70,7 @@ class _Packed(msgspec.Struct, frozen=True, array_like=True):
     token: str
     pin: bytes
     fingerprint: str
+    account_key: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -108,13 +111,15 @@ def parse_invite(line: str) -> Invite:
         packed = _packed.decode(payload)
     except (msgspec.DecodeError, ValueError, RecursionError):
         raise WrongUse("This invite was made by another version of Callbox.", _NEW_INVITE) from None
-    invite = Invite(packed.server, packed.name, packed.token, packed.pin.hex(), packed.fingerprint)
+    invite = Invite(packed.server, packed.name, packed.token, packed.pin.hex(), packed.fingerprint, packed.account_key)
     sound = (
         _SERVER.search(invite.server)
         and is_valid_name(invite.name)
         and _TOKEN.search(invite.token)
         and _PIN.search(invite.authority_pin)
         and (not invite.fingerprint or _FINGERPRINT.search(invite.fingerprint))
+        and len(invite.account_key) in (0, KEY_BYTES)
+        and bool(invite.fingerprint) >= bool(invite.account_key)
     )
     if not sound:
         raise WrongUse("This invite holds something that no server writes.", _NEW_INVITE)

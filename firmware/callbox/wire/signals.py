@@ -4,13 +4,14 @@ Clear to the server: who, to whom, which class, how large (to a padding step), w
 Every request carries a `request` number chosen by the box; exactly one answer carries it back.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from callbox.wire.records import AccountName, DeviceId, Number, RouteNumber, Row, SignedKey, SignedRecord, Words
 from callbox.wire.told import Told
 
+Statement = Annotated[str, msgspec.Meta(max_length=1000)]
 Class = Literal["mail", "call", "receipt"]
 """mail and receipt are stored until acknowledged; call is never stored."""
 
@@ -176,6 +177,14 @@ class SetCalls(msgspec.Struct, frozen=True, tag="set-calls"):
     enabled: bool
 
 
+class Erase(msgspec.Struct, frozen=True, tag="erase"):
+    """Delete what the server has of us: all of the account with its key's signature over `codec.erasure_transcript`,
+    without one this device alone. Answer: `Erased`, and the session ends; or `Denied`."""
+
+    request: Number
+    signature: bytes | None = None
+
+
 class OpenRoute(msgspec.Struct, frozen=True, tag="open-route"):
     """Media between us and the device that opens a route with the same token. Answer: RouteOpened or Denied."""
 
@@ -276,7 +285,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     calls_enabled: bool
     rows: tuple[tuple[AccountName, Row], ...] = ()
     blob_parts: Number = 0  # parts that a blob may have here; 0: this server takes none
-    known_epoch: Number = 0  # of this device's login before this one, as far as the server knows
+    known_epoch: Number | None = None  # of this device's login before this one, as far as the server knows
 
 
 class LaneJoined(msgspec.Struct, frozen=True, tag="lane-joined"):
@@ -339,6 +348,14 @@ class RouteOpened(msgspec.Struct, frozen=True, tag="route-opened"):
 
 class RouteClosed(msgspec.Struct, frozen=True, tag="route-closed"):
     route: RouteNumber
+
+
+class Erased(msgspec.Struct, frozen=True, tag="erased"):
+    """What was deleted, in words, signed by the server's authority (ECDSA P-256, SHA-256, DER)."""
+
+    request: Number
+    statement: Statement
+    proof: bytes
 
 
 class BlobPlace(msgspec.Struct, frozen=True, tag="blob-place"):
@@ -411,6 +428,7 @@ ClientMessage = (
     | Acknowledge
     | SetRow
     | SetCalls
+    | Erase
     | OpenRoute
     | CloseRoute
     | BeginBlob
@@ -434,6 +452,7 @@ ServerMessage = (
     | PrekeysLow
     | RouteOpened
     | RouteClosed
+    | Erased
     | BlobPlace
     | BlobPart
     | DevicesChanged
