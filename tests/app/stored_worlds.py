@@ -14,11 +14,13 @@ from callbox.conversations.stores.sqlite import SqliteStore
 from callbox.conversations.stores.sqlite_schema import SCHEMA_VERSION
 from callbox.crypto.fields import FieldCipher
 from callbox.server.stores.sql import SqlStore
+from callbox.testing.authority import AUTHORITY
 from callbox.testing.box import SimulatedBox
 from callbox.testing.world import World
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 NAMES = ("kitchen", "workshop", "attic")
+AUTHORITIES = {"stores-v1": b"the certificate of a simulated authority"}
 KEY = hashlib.sha256(b"the key of stored worlds").digest()
 
 
@@ -31,12 +33,12 @@ def box_of(world: World, name: str, folder: Path) -> SimulatedBox:
     return box
 
 
-def server_of(world: World, folder: Path) -> None:
-    """Let the world's server use the store `folder/server.sqlite`."""
+def server_of(world: World, folder: Path, authority: bytes = AUTHORITY) -> None:
+    """Let the world's server use the store `folder/server.sqlite`, and the authority that its boxes know."""
     world.server.kill()
     store: Any = SqlStore(folder / "server.sqlite", may_migrate=True)
     store.open()
-    world.server.store = store
+    world.server.store, world.server.authority = store, authority
     world.server.start()
 
 

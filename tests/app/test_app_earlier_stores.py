@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.stored_worlds import KEY, NAMES, VECTORS, box_of, close, server_of
+from app.stored_worlds import AUTHORITIES, KEY, NAMES, VECTORS, box_of, close, server_of
 from callbox.conversations.stores import StoreFault
 from callbox.conversations.stores.sqlite import SqliteStore
 from callbox.conversations.stores.sqlite_migrations import copies
@@ -21,6 +21,7 @@ from callbox.server.stores import StoreFault as ServerStoreFault
 from callbox.server.stores.sql import SqlStore
 from callbox.server.stores.sql_migrations import copies as server_copies
 from callbox.server.stores.sql_tables import SCHEMA_VERSION as SERVER_SCHEMA_VERSION
+from callbox.testing.authority import AUTHORITY
 from callbox.testing.world import World
 
 VERSIONS = sorted(folder.name for folder in VECTORS.glob("stores-v*"))
@@ -31,7 +32,7 @@ PAST = [name for name in VERSIONS if name != f"stores-v{SCHEMA_VERSION}"]
 @pytest.fixture
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return a copy of the stores of one version."""
-    return shutil.copytree(VECTORS / request.param, tmp_path / "stores")
+    return Path(shutil.copytree(VECTORS / request.param, tmp_path / request.param))
 
 
 def version(path: Path) -> int:
@@ -55,7 +56,7 @@ def test_there_are_stores_of_every_version() -> None:
 def test_a_world_of_an_earlier_version_goes_on(folder: Path) -> None:
     """What waited arrives, what was allowed rings, and nothing is lost or doubled."""
     world = World(seed=2)
-    server_of(world, folder)
+    server_of(world, folder, AUTHORITIES.get(folder.name, AUTHORITY))
     kitchen, workshop, attic = (box_of(world, name, folder) for name in NAMES)
     for box in (kitchen, workshop, attic):
         box.start()
@@ -106,7 +107,7 @@ def test_the_way_back_gives_an_earlier_program_its_store(folder: Path) -> None:
 @pytest.mark.parametrize("folder", PAST, indirect=True)
 def test_a_box_that_has_been_connected_for_ten_minutes_lets_go_of_the_copy(folder: Path) -> None:
     world = World(seed=3)
-    server_of(world, folder)
+    server_of(world, folder, AUTHORITIES.get(folder.name, AUTHORITY))
     kitchen = box_of(world, "kitchen", folder)
     kitchen.start()
     path = folder / "kitchen.sqlite"

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from callbox.crypto.records import prekey_bytes, record_bytes
 from callbox.server.items import Account, Device
-from callbox.wire.codec import encode_record, login_transcript
+from callbox.wire.codec import encode_record, erasure_transcript, login_transcript
 from callbox.wire.records import DeviceRecord, SignedKey, SignedRecord
 from callbox.wire.signals import Challenge, Class, Enrol, Envelope, Login
 
@@ -74,6 +74,10 @@ class Box:
         nonce = digest("nonce", self.device, epoch)
         transcript = login_transcript(challenge.server_id, challenge.nonce, nonce, self.device, epoch)
         return Login(self.name, self.device, nonce, epoch, _key(self._auth).sign(transcript))
+
+    def ask_to_erase(self, server_id: bytes, session: bytes, name: str = "") -> bytes:
+        """Return this account key's signature for erasing its account, or the one called `name`."""
+        return _key(f"account {self.name}").sign(erasure_transcript(server_id, session, name or self.name))
 
     def prekey(self, number: int, fallback: bool = False) -> SignedKey:
         key = digest("prekey", self.device, number, fallback)

@@ -85,7 +85,7 @@ class Contacts:
         return [
             (contact.name, contact.permission)
             for contact in self.all()
-            if known.get(contact.name) != contact.permission
+            if known.get(contact.name, "request") != contact.permission
         ]
 
     # --- what a person decides -----------------------------------------------------------------------------

@@ -7,7 +7,17 @@ transport --TransportEvent--> Session --LinkEffect--> transport (OpenLane, SendO
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from callbox.wire.signals import Accepted, Denied, Devices, RouteOpened, ServerMessage, Welcome
+from callbox.wire.signals import (
+    Accepted,
+    BlobPart,
+    BlobPlace,
+    Denied,
+    Devices,
+    Erased,
+    RouteOpened,
+    ServerMessage,
+    Welcome,
+)
 
 CONTROL_LANE = 0
 """The session's own connection. All other lanes carry media only."""
@@ -16,7 +26,7 @@ ClosedKind = Literal["network", "certificate", "refused"]
 """network: no name, no way, no answer, or lost; certificate: somebody else answered; refused: nobody listens there,
 or what listens does not take us."""
 
-Reply: TypeAlias = Accepted | Denied | Devices | RouteOpened
+Reply: TypeAlias = Accepted | Denied | Devices | RouteOpened | BlobPlace | BlobPart | Erased
 
 
 Opening: TypeAlias = int

@@ -37,11 +37,8 @@ from callbox.link.timing import Timing
 from callbox.wire.codec import encode_message, login_transcript
 from callbox.wire.records import SignedRecord
 from callbox.wire.signals import (
-    Accepted,
     Challenge,
     ClientMessage,
-    Denied,
-    Devices,
     Login,
     ServerMessage,
     Welcome,
@@ -57,10 +54,10 @@ class Credentials:
 
     account: str
     device: str
-    record: SignedRecord | None = None  # shown to a server that may have been restored from a backup
     sign: Callable[[bytes], bytes]
     next_epoch: Callable[[], int]
     software: str = ""
+    record: SignedRecord | None = None  # shown to a server that may have been restored from a backup
 
     def login(self, challenge: Challenge, nonce: bytes) -> Login:
         """Return the signed answer to `challenge`; `nonce` is 32 fresh random bytes."""
@@ -188,7 +185,7 @@ class Session:
         return effects
 
     def _heard(self, message: ServerMessage) -> LinkEffect:
-        if isinstance(message, Accepted | Denied | Devices | RouteOpened):
+        if isinstance(message, Reply):
             return self._answered(message)
         return Incoming(message)
 

@@ -54,6 +54,14 @@ def make_authority(now: datetime.datetime) -> Issued:
     return _issue(builder, key, key)
 
 
+def sign(authority: Issued, data: bytes) -> bytes:
+    """Return the authority's signature (ECDSA P-256, SHA-256, DER); every box can check it."""
+    key = serialization.load_pem_private_key(authority.key, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("the authority's key is not an elliptic-curve key")
+    return key.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
 def make_leaf(authority: Issued, hosts: list[str], now: datetime.datetime) -> Issued:
     """Make the server's certificate for these names and addresses, besides ALWAYS_NAMED."""
     issuer = x509.load_pem_x509_certificate(authority.certificate)

@@ -42,15 +42,16 @@ from callbox.wire.signals import (
     CloseRoute,
     DropBlob,
     EndRing,
+    Erase,
     FetchDevices,
     GetPart,
-    OpenRoute,
     Moved,
     OpenLink,
+    OpenRoute,
     PublishPrekeys,
     PutPart,
-    Ring,
     PutRecord,
+    Ring,
     SetCalls,
     SetRow,
     Submit,
@@ -77,14 +78,15 @@ HANDLERS: dict[type, Callable[[Desk, Session, Any], None]] = {
     EndRing: calling.end_ring,
     OpenRoute: calling.open_route,
     CloseRoute: calling.close_route,
-    PublishPrekeys: accounts.publish,
     PutRecord: members.put_record,
     OpenLink: links.open_link,
     AnswerLink: links.answer_link,
+    PublishPrekeys: accounts.publish,
     ClaimPrekeys: accounts.claim,
     FetchDevices: accounts.fetch_devices,
     SetRow: accounts.set_row,
     SetCalls: accounts.set_calls,
+    Erase: erasing.erase,
     BeginBlob: blobs.begin,
     PutPart: blobs.put_part,
     GetPart: blobs.get_part,
@@ -103,14 +105,14 @@ class Server:
         loaded: StoreSnapshot,
         authority: bytes,
         now: Instant = 0.0,
-    ) -> None:
-        self._desk = open_desk(settings, chance, loaded, authority, now)
         moved: Moved | None = None,
         sign: Callable[[bytes], bytes] | None = None,
-        self._next_sweep = now + letters.SWEEP_S
-        self._wall_at_start: tuple[Instant, int] | None = None
+    ) -> None:
+        self._desk = open_desk(settings, chance, loaded, authority, now)
         self._desk.sign = sign or self._desk.sign
         self._desk.moved = moved
+        self._next_sweep = now + letters.SWEEP_S
+        self._wall_at_start: tuple[Instant, int] | None = None
 
     @property
     def counters(self) -> dict[str, int]:
@@ -143,10 +145,10 @@ class Server:
                 desk.forget(connection)
             case Stored() | StoreFailed() | Fetched() | InviteFound() | BlobPartFetched():
                 desk.resume(event)
-            case Stopping():
-                desk.audit("stopping")
             case MoveDecided(moved):
                 doors.move(desk, moved)
+            case Stopping():
+                desk.audit("stopping")
                 for connection in desk.sessions.connections():
                     if connection in desk.sessions.unproven or desk.sessions.at(connection) is not None:
                         desk.refuse(connection, "stopping")

@@ -208,7 +208,8 @@ def _begin_session(desk: Desk, unproven: Unproven, message: Login, known_epoch: 
         desk.refuse(old.connection, "replaced")
     letters_per_s = desk.settings.calls.letters_per_s
     call_letters = Bucket(5 * letters_per_s, 1 / letters_per_s)
-    session = Session(unproven.connection, message.account, message.device, call_letters)
+    session_id = desk.chance.token(SESSION_ID_BYTES)
+    session = Session(unproven.connection, message.account, message.device, call_letters, session_id)
     desk.sessions.begin(session)
     desk.rings.caller_came(session.device)
     desk.counters["logins"] += 1
@@ -216,23 +217,22 @@ def _begin_session(desk: Desk, unproven: Unproven, message: Login, known_epoch: 
     desk.send(
         session.connection,
         Welcome(
-            session=desk.chance.token(SESSION_ID_BYTES),
+            session=session.id,
             tickets=tuple(sorted(session.tickets)),
             server_time_ms=desk.wall_ms,
             prekeys_left=desk.directory.prekeys_left(message.device),
             calls_enabled=account is None or account.calls_enabled,
             rows=desk.rows.all_of(message.account),
             blob_parts=desk.settings.blobs.parts,
-        ),
             known_epoch=known_epoch,
+        ),
     )
-    give_waiting_offers(desk, session)
     if desk.moved is not None:
         desk.send(session.connection, desk.moved)
+    give_waiting_offers(desk, session)
     deliver(desk, message.device)
 
 
-def join_lane(desk: Desk, unproven: Unproven, message: JoinLane) -> None:
 def move(desk: Desk, moved: Moved | None) -> None:
     """Tell everybody where this server goes on, now and at each login."""
     desk.moved = moved
@@ -243,6 +243,7 @@ def move(desk: Desk, moved: Moved | None) -> None:
         desk.send(connection, moved)
 
 
+def join_lane(desk: Desk, unproven: Unproven, message: JoinLane) -> None:
     joined = desk.sessions.join(unproven.connection, message.ticket)
     if joined is None:
         desk.refuse(unproven.connection, "bad-ticket")

@@ -9,6 +9,9 @@ from typing import TypeAlias
 from callbox.wire.records import Row, SignedKey, SignedRecord
 from callbox.wire.signals import Envelope
 
+STRANGER: Row = "request"
+"""What somebody may do for whom there is no row."""
+
 # --- things ---------------------------------------------------------------------------------------------------
 
 
@@ -96,10 +99,10 @@ class Invite:
     expires_ms: int
     first_contact_ms: int = 0  # 0: nobody came with it yet
     used_by: str = ""  # device id
+    replaces: bool = False  # for an account that is here, whose box and key are lost
 
 
 @dataclass(frozen=True, slots=True)
-    replaces: bool = False  # for an account that is here, whose box and key are lost
 class Blob:
     """A sealed blob, announced or whole; `waiting`: devices that have not said yet that they have it."""
 
@@ -228,6 +231,14 @@ class ForgetBlob:
     blob: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Delete everything of an account, or with `account` empty only what is of these devices of it."""
+
+    account: str
+    devices: tuple[str, ...]
+
+
 Write: TypeAlias = (
     PutAccount
     | PutDevice
@@ -244,4 +255,5 @@ Write: TypeAlias = (
     | PutBlob
     | PutBlobPart
     | ForgetBlob
+    | Forget
 )

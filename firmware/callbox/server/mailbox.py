@@ -93,6 +93,10 @@ class Mailboxes:
     def of(self, device: str) -> Mailbox:
         return self._boxes.setdefault(device, Mailbox())
 
+    def forget(self, device: str) -> None:
+        """The device is no more."""
+        self._boxes.pop(device, None)
+
     def next_number(self) -> int:
         self._last_number += 1
         return self._last_number

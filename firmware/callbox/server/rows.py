@@ -3,10 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from callbox.server.items import Request
+from callbox.server.items import STRANGER, Request
 from callbox.wire.records import ROWS, Row
 
-STRANGER: Row = "request"
 RECEIPTS_PER_LETTER = 2  # delivered, heard
 MAX_RECEIPT_PAIRS = 10_000
 _RANK = {row: rank for rank, row in enumerate(ROWS)}
@@ -36,7 +35,11 @@ class Rows:
         return self._rows.get(owner, {}).get(other, STRANGER)
 
     def set(self, owner: str, other: str, row: Row) -> None:
-        self._rows.setdefault(owner, {})[other] = row
+        """Note a wish; what a stranger may do needs none."""
+        rows = self._rows.setdefault(owner, {})
+        rows[other] = row
+        if row == STRANGER:
+            del rows[other]
 
     def all_of(self, owner: str) -> tuple[tuple[str, Row], ...]:
         return tuple(self._rows.get(owner, {}).items())
@@ -69,6 +72,17 @@ class Rows:
         if count:
             self._receipts_owed[writer, reader] = count - 1
         return count > 0
+
+    def forget_account(self, account: str) -> None:
+        """The account is no more. What others have decided about it stays theirs."""
+        self._rows.pop(account, None)
+        self._requests = {pair: letters for pair, letters in self._requests.items() if account not in pair}
+        for pair in [pair for pair in self._receipts_owed if account in pair]:
+            del self._receipts_owed[pair]
+
+    def forget_device(self, device: str) -> None:
+        for letters in self._requests.values():
+            letters.pop(device, None)
 
     def forget_requests(self, owner: str, sender: str) -> bool:
         return self._requests.pop((owner, sender), None) is not None

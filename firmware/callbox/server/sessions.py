@@ -29,6 +29,7 @@ class Session:
     account: str
     device: str
     call_letters: Bucket
+    id: bytes
     lanes: dict[int, int] = field(default_factory=dict)  # lane number -> connection
     tickets: set[bytes] = field(default_factory=set)
     delivery: Delivery = field(default_factory=Delivery)
@@ -66,11 +67,11 @@ class Sessions:
     def of_device(self, device: str) -> Session | None:
         return self._by_device.get(device)
 
-    def connections(self) -> list[int]:
     def of_devices(self) -> list[int]:
         """Return the own connection of every session."""
         return [session.connection for session in self._by_device.values()]
 
+    def connections(self) -> list[int]:
         return [*self.unproven, *self._by_connection]
 
     def begin(self, session: Session) -> None:

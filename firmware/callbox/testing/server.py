@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from callbox.base.chance import Chance
 from callbox.base.time import Instant
+from callbox.server import authority
 from callbox.server.core import Server
 from callbox.server.events import (
     Audit,
@@ -22,11 +23,10 @@ from callbox.server.items import PutInvite
 from callbox.server.settings import ServerSettings
 from callbox.server.stores import carry_out
 from callbox.server.stores.memory import MemoryStore
+from callbox.testing.authority import AUTHORITY, issued
 from callbox.testing.network import Network
 from callbox.testing.network_transport import ServerPort
 from callbox.wire.cards import Invite
-
-AUTHORITY = b"the certificate of a simulated authority"
 
 
 class SimulatedServer:
@@ -41,6 +41,7 @@ class SimulatedServer:
         self._settings = settings
         self._server_id = server_id
         self.store = MemoryStore()
+        self.authority = AUTHORITY
         self.core: Server | None = None
         self.audit: list[str] = []
         # For a server that lies: it hears everything, and says other things than the core wanted.
@@ -56,7 +57,8 @@ class SimulatedServer:
 
     def start(self) -> None:
         """Start, or start again, with what the store holds."""
-        self.core = Server(self._settings, self._chance, self.store.open(), AUTHORITY, self._network.now)
+        loaded, now = self.store.open(), self._network.now
+        self.core = Server(self._settings, self._chance, loaded, self.authority, now, sign=self._sign)
         self._port.listen()
 
     def kill(self) -> None:
@@ -78,6 +80,10 @@ class SimulatedServer:
     def say(self, effect: SendTo | SendMedia | CloseConnection) -> None:
         """Say something that the core never wanted."""
         self._port.perform(effect)
+
+    @staticmethod
+    def _sign(data: bytes) -> bytes:
+        return authority.sign(issued(), data)
 
     def _heard(self, event: ServerEvent) -> None:
         self.listen_in(event)

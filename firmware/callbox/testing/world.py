@@ -16,9 +16,10 @@ from collections.abc import Callable
 from callbox.base.chance import SeededChance
 from callbox.base.time import Instant, earliest
 from callbox.server.settings import ServerSettings
+from callbox.testing.authority import AUTHORITY
 from callbox.testing.box import Moment, SimulatedBox
 from callbox.testing.network import Conditions, Network
-from callbox.testing.server import AUTHORITY, SimulatedServer
+from callbox.testing.server import SimulatedServer
 
 WALL_START_MS = 1_780_300_800_000  # 2026-06-01 08:00 UTC
 START: Instant = 1000.0

@@ -114,6 +114,13 @@ def login_transcript(server_id: bytes, server_nonce: bytes, nonce: bytes, device
     return b"CALLBOX1 login" + digests
 
 
+def erasure_transcript(server_id: bytes, session: bytes, account: str) -> bytes:
+    """Return the bytes that an account key signs to have the account erased; good in this one session."""
+    return b"CALLBOX1 erase" + b"".join(
+        hashlib.sha256(part).digest() for part in (server_id, session, account.encode())
+    )
+
+
 def _control_body(data: bytes) -> bytes:
     if not data or data[0] != CONTROL_VERSION:
         raise MalformedMessage("not a control message of a known version")

@@ -18,6 +18,7 @@ from callbox.base.chance import SystemChance
 from callbox.base.errors import CallboxError, WrongUse
 from callbox.base.time import Instant
 from callbox.notify import feed_watchdog, notify
+from callbox.server.authority import sign
 from callbox.server.core import Server
 from callbox.server.events import (
     Audit,
@@ -68,7 +69,10 @@ class Serving:
         self._loop = asyncio.get_running_loop()
         self._store = SqlStore(home.store_file, may_migrate=True)
         snapshot = self._store.open()
-        self._core = Server(settings, SystemChance(), snapshot, home.authority().der, self.now(), home.moved())
+        issued, now = home.authority(), self.now()
+        self._core = Server(
+            settings, SystemChance(), snapshot, issued.der, now, home.moved(), lambda data: sign(issued, data)
+        )
         self._store_thread = StoreThread(self._store, AuditLog(home.audit_file), self._outcomes, self._store_crashed)
         self._store_thread.start()
         self._connections: dict[int, Connection] = {}

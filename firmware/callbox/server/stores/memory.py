@@ -5,12 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from callbox.server.items import (
+    STRANGER,
     Account,
     Blob,
     Device,
     DropLetter,
     DropPrekey,
     DropRequests,
+    Forget,
     ForgetBlob,
     Invite,
     Letter,
@@ -119,7 +121,10 @@ class MemoryStore:
         self._prekeys.pop((write.device, write.key), None)
 
     def _put_row(self, write: PutRow) -> None:
-        self._rows[write.owner, write.other] = write.row
+        if write.row == STRANGER:
+            self._rows.pop((write.owner, write.other), None)
+        else:
+            self._rows[write.owner, write.other] = write.row
 
     def _put_calls(self, write: PutCalls) -> None:
         account = self._accounts.get(write.account)
@@ -154,9 +159,25 @@ class MemoryStore:
         self._blobs.pop(write.blob, None)
         self._blob_parts = {key: data for key, data in self._blob_parts.items() if key[0] != write.blob}
 
+    def _forget(self, write: Forget) -> None:
+        account, devices = write.account, write.devices
+        for device in devices:
+            self._devices.pop(device, None)
+        self._prekeys = {key: prekey for key, prekey in self._prekeys.items() if key[0] not in devices}
+        self._letters = {key: letter for key, letter in self._letters.items() if key[0] not in devices}
+        self._requests = {key: request for key, request in self._requests.items() if key[2] not in devices}
+        if account:
+            self._accounts.pop(account, None)
+            self._rows = {key: row for key, row in self._rows.items() if key[0] != account}
+            self._requests = {key: request for key, request in self._requests.items() if account not in key[:2]}
+            self._invites = {key: invite for key, invite in self._invites.items() if invite.name != account}
+            for blob in [blob for blob in self._blobs.values() if blob.to_account == account]:
+                self._forget_blob(ForgetBlob(blob.blob))
+
 
 _APPLY: dict[type, Callable[[MemoryStore, Any], None]] = {
     PutAccount: MemoryStore._put_account,
+    Forget: MemoryStore._forget,
     PutDevice: MemoryStore._put_device,
     SetEpoch: MemoryStore._set_epoch,
     PutPrekey: MemoryStore._put_prekey,

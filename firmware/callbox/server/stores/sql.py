@@ -13,14 +13,26 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, i
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from callbox.server.items import Account, Device, Invite, Letter, LetterMark, Prekey, Request, StoreSnapshot, Write
+from callbox.server.items import (
+    Account,
+    Device,
+    Forget,
+    Invite,
+    Letter,
+    LetterMark,
+    Prekey,
+    Request,
+    StoreSnapshot,
+    Write,
+)
 from callbox.server.stores import StoreFault, sql_blobs
 from callbox.server.stores import sql_tables as tables
+from callbox.server.stores.sql_forget import forget
 from callbox.server.stores.sql_migrations import keep_copy, migrate
 from callbox.wire.records import SignedKey, SignedRecord
 
 BUSY_TIMEOUT_MS = 10_000
-_APPLY = tables.APPLY | sql_blobs.APPLY
+_APPLY = tables.APPLY | sql_blobs.APPLY | {Forget: forget}
 
 
 class SqlStore:
@@ -148,7 +160,7 @@ def _refuse_damaged(path: Path) -> None:
 def _set_up(connection: Any, _record: Any) -> None:
     """Every commit survives a power cut; Python's driver leaves transactions to `_begin`."""
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
         connection.execute(f"PRAGMA {pragma}")
 
 

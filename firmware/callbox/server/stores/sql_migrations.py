@@ -1,8 +1,7 @@
 """From an earlier schema of the server's store to the present one, and the way back.
 
     1  accounts, devices, prekeys, rows, letters, requests, invites
-    2  whatever tables are missing are made
-    3  an invite says whether it replaces a lost box
+    2  tables for voice messages; an invite says whether it replaces a lost box
 
 Only a server that starts changes the schema; other commands leave that to it. First the whole file is copied to
 `NAME.vN` beside it, N its version; all steps are one transaction. The copy stays until the newer server has served
@@ -25,13 +24,10 @@ Step = Callable[[Connection], None]
 
 def _to_2(connection: Connection) -> None:
     tables.metadata.create_all(connection)
-
-
-def _to_3(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE invites ADD COLUMN replaces BOOLEAN DEFAULT FALSE NOT NULL"))
 
 
-STEPS: Mapping[int, Step] = {1: _to_2, 2: _to_3}
+STEPS: Mapping[int, Step] = {1: _to_2}
 """From which version which step leads to the next one."""
 
 

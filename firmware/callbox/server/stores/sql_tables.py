@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from callbox.server.items import (
+    STRANGER,
     DropLetter,
     DropPrekey,
     DropRequests,
@@ -38,7 +39,7 @@ from callbox.server.items import (
 )
 from callbox.wire.signals import Envelope
 
-SCHEMA_VERSION = 3  # see sql_migrations
+SCHEMA_VERSION = 2  # see sql_migrations
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False))
@@ -118,8 +119,8 @@ invites = Table(
     Column("expires_ms", Integer, nullable=False),
     Column("first_contact_ms", Integer, nullable=False),
     Column("used_by", String, nullable=False),
-)
     Column("replaces", Boolean, nullable=False, server_default=false()),
+)
 
 
 def _replace(connection: Connection, table: Table, values: dict[str, Any]) -> None:
@@ -171,7 +172,10 @@ def _drop_prekey(connection: Connection, write: DropPrekey) -> None:
 
 
 def _put_row(connection: Connection, write: PutRow) -> None:
-    _replace(connection, rows, {"owner": write.owner, "other": write.other, "row": write.row})
+    if write.row == STRANGER:
+        connection.execute(delete(rows).where(rows.c.owner == write.owner, rows.c.other == write.other))
+    else:
+        _replace(connection, rows, {"owner": write.owner, "other": write.other, "row": write.row})
 
 
 def _put_calls(connection: Connection, write: PutCalls) -> None:
