@@ -1,0 +1,46 @@
+#!/bin/bash
+# The hardware that a Raspberry Pi has and QEMU's PC has not. Runs early in the boot, once.
+set -eu
+mkdir -p /run/guest
+
+# The 40-pin header: a simulated GPIO chip with a Pi's label and number of lines.
+modprobe -a configfs gpio-sim
+mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+pi=/sys/kernel/config/gpio-sim/pi
+mkdir -p $pi/header
+echo 54 >$pi/header/num_lines
+echo pinctrl-bcm2835 >$pi/header/label
+echo 1 >$pi/live
+ln -s "/sys/devices/platform/$(cat $pi/dev_name)/$(cat $pi/header/chip_name)" /run/guest/header
+
+# A Raspberry Pi Zero 2 W, for gpiozero.
+{ cat /proc/cpuinfo; printf 'Revision\t: 902120\nModel\t\t: Raspberry Pi Zero 2 W Rev 1.0\n'; } >/run/guest/cpuinfo
+mount --bind /run/guest/cpuinfo /proc/cpuinfo
+
+# The Pi's own activity light. No driver here makes LEDs of that name: plain files stand for it.
+leds=/sys/class/leds
+if mount -t tmpfs -o mode=755 tmpfs $leds; then
+    mkdir $leds/ACT
+    echo 1 >$leds/ACT/max_brightness
+    echo 0 >$leds/ACT/brightness
+    echo 'none default-on [mmc0] timer' >$leds/ACT/trigger
+    chgrp gpio $leds/ACT/{brightness,trigger}
+    chmod g+w $leds/ACT/{brightness,trigger}
+fi
+
+# One sound card for each box: the box on device 0; what goes in and out there is at the other end, device 1.
+modprobe snd-aloop enable=1,1 index=0,1 id=kitchen,workshop pcm_substreams=1,1
+
+# A switch with three cables: server 10.7.0.1, kitchen .2, workshop .3. `ip link set kitchen down` pulls a plug.
+ip link add lan type bridge
+ip link set lan up
+address=0
+for place in server kitchen workshop; do
+    address=$((address + 1))
+    ip netns add $place
+    ip link add $place type veth peer name eth0 netns $place
+    ip link set $place master lan up
+    ip -n $place link set lo up
+    ip -n $place address add 10.7.0.$address/24 dev eth0
+    ip -n $place link set eth0 up
+done
