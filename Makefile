@@ -3,25 +3,30 @@
 #   make test ARGS="-k mute -x"     arguments for the program behind the target
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak fuzz deps clean ready-demo ready-test
+.PHONY: help demo test test-machine check format bench soak fuzz deps clean ready-demo ready-test ready-machine
 
 VENV ?= .venv
 ARGS ?=
 export PYTHON VENV
 
 bin := $(abspath $(VENV))/bin
+# Every other marker has a target of its own.
+quick := not soak and not bench and not machine and not cuts and not package
 # Programs of the virtual environment come first, for the tests' child processes too.
 with_venv := PATH="$(bin):$$PATH"
 scripts := firmware/install.sh .ci/run systemd/status-light $(wildcard hw/*.sh firmware/*/*.sh tests/*/*.sh tests/*/*/*.sh)
 
 help: ## list what can be done
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ready-demo ## a server, two boxes and a spoken call between them (ARGS=--json for figures)
 	@$(with_venv) $(bin)/callbox demo $(ARGS)
 
 test: ready-test ## all tests but the long ones
-	@$(with_venv) $(bin)/python -m pytest -m "not soak and not bench" $(ARGS)
+	@$(with_venv) $(bin)/python -m pytest -m "$(quick)" $(ARGS)
+
+test-machine: ready-machine ## the package on a whole machine under QEMU, as root (half an hour; ARGS="-k panel")
+	@$(with_venv) $(bin)/python -m pytest -m "machine and not cuts" tests/machine $(ARGS)
 
 check: ready-test ## lint, formatting, types, who may import whom, shell scripts
 	@$(bin)/ruff check firmware tests
@@ -54,3 +59,5 @@ ready-demo:
 	@firmware/install.sh demo
 ready-test:
 	@firmware/install.sh test
+ready-machine:
+	@firmware/install.sh machine

@@ -2,7 +2,7 @@
 # Installs what `make demo` or `make test` needs on Debian 12, Debian 13 or Raspberry Pi OS, and nothing else:
 # Debian packages by name, a virtual environment, and Callbox inside it, editable. Where all is there it takes a moment.
 #
-#   firmware/install.sh [demo|test]
+#   firmware/install.sh [demo|test|machine]
 #   PYTHON=python3.12   the Python to take, 3.11 to 3.13; without it the first that fits
 #   VENV=.venv          the folder of the virtual environment
 #
@@ -15,8 +15,8 @@ purpose=${1:-demo}
 venv=${VENV:-.venv}
 case $purpose in
     demo) extra=testing ;;
-    test) extra=dev ;;
-    *) echo "usage: firmware/install.sh [demo|test]" >&2; exit 2 ;;
+    test | machine) extra=dev ;;
+    *) echo "usage: firmware/install.sh [demo|test|machine]" >&2; exit 2 ;;
 esac
 
 say() { printf 'callbox: %s\n' "$*" >&2; }
@@ -85,7 +85,7 @@ look_for_build_tools() {
     has_header stdio.h || lack libc6-dev "PyAudio is built on this machine"
     has_header portaudio.h || lack portaudio19-dev "sound in and out"
     # lgpio has no wheel for Python 3.13. setup.cfg says where it is wanted: on boards, and everywhere for the tests.
-    if [[ $("$python" -V) == *" 3.13"* && ($purpose == test || $(uname -m) != x86_64) ]]; then
+    if [[ $("$python" -V) == *" 3.13"* && ($extra == dev || $(uname -m) != x86_64) ]]; then
         has_program swig || lack swig "lgpio, for the pins, is built on this machine"
     fi
 }
@@ -133,11 +133,19 @@ unpack_pulseaudio() {
 }
 
 look_for_test_tools() {
-    [[ $purpose == test ]] || return 0
+    [[ $extra == dev ]] || return 0
     has_program systemd-analyze || lack systemd "checks the unit files"
     has_file '/usr/lib/*/faketime/libfaketime.so.1' || lack libfaketime "gives one process another time"
     has_program ss || lack iproute2 "counts the bytes on the wire for make bench"
     has_program shellcheck || lack shellcheck "checks the shell scripts"
+}
+
+look_for_machine_tools() {
+    [[ $purpose == machine ]] || return 0
+    has_program qemu-system-x86_64 || lack qemu-system-x86 "the machine that the stories are told on"
+    has_program qemu-img || lack qemu-utils "its disk"
+    has_program mmdebstrap || lack mmdebstrap "makes its Debian"
+    PATH=/usr/sbin:$PATH has_program mke2fs || lack e2fsprogs "makes its file system"
 }
 
 run_quietly() {
@@ -224,6 +232,7 @@ if ! $installed; then
 fi
 look_for_sound
 look_for_test_tools
+look_for_machine_tools
 install_packages
 if ! $installed; then
     make_environment
