@@ -65,6 +65,7 @@ class Contacts:
 
     def __init__(self, loaded: Mapping[str, bytes]) -> None:
         self._contacts = read_rows(Contact, TABLE, loaded.items())
+        self.revision = 0  # grows with every change
 
     def get(self, name: str) -> Contact | None:
         """Return the contact, however the name is written, or None."""
@@ -146,6 +147,7 @@ class Contacts:
     def forget(self, name: str, at_ms: int) -> list[Write]:
         """Drop a contact, its key included. Raises WrongUse when unknown. (The server keeps its row: set it first.)"""
         contact = self._contacts.pop(self._known(name).name)
+        self.revision += 1
         return [Delete(TABLE, contact.name), _consent(at_ms, contact.name, "forgotten")]
 
     # --- what the network brings ---------------------------------------------------------------------------
@@ -180,6 +182,18 @@ class Contacts:
             return "changed", []
         return "changed", self._keep(msgspec.structs.replace(contact, changed_key=key))
 
+    # --- what another device of this account decided ---------------------------------------------------------
+
+    def agreed(self, contact: Contact, at_ms: int) -> list[Write]:
+        """Take a contact as another device of ours has it; what was allowed there goes into the record of consent."""
+        known = self._contacts.get(contact.name)
+        if known == contact:
+            return []
+        consent: list[Write] = []
+        if known is None or known.permission != contact.permission:
+            consent = [_consent(at_ms, contact.name, f"{contact.permission}, on another device")]
+        return [*self._keep(contact), *consent]
+
     def _known(self, name: str) -> Contact:
         contact = self.get(name)
         if contact is None:
@@ -190,6 +204,7 @@ class Contacts:
 
     def _keep(self, contact: Contact) -> list[Write]:
         self._contacts[contact.name] = contact
+        self.revision += 1
         return [Put(TABLE, contact.name, msgspec.msgpack.encode(contact))]
 
 

@@ -33,6 +33,7 @@ class Threads:
 
     def __init__(self, loaded: Iterable[Item] = ()) -> None:
         self._items: dict[bytes, Item] = {item.id: item for item in reversed(list(loaded))}
+        self.on_change: Callable[[Item | None, Item], None] = lambda before, after: None
         voices = (item for item in self._items.values() if isinstance(item, VoiceItem))
         self._named_by = {item.letter: item.id for item in voices if item.letter}
 
@@ -199,6 +200,15 @@ class Threads:
             call_id, contact.name, outgoing=False, at_ms=at_ms, reason=reason, answered=False, chain=chain, knock=knock
         )
 
+    # --- what happened on another device of ours -----------------------------------------------------------
+
+    def call_elsewhere(self, item: CallItem) -> list[Write]:
+        """Take the line of a call that another device made or took: it knows more than a line of ours about missing it."""
+        known = self._items.get(item.id)
+        if isinstance(known, CallItem) and (known.answered or not item.answered):
+            return self.heard([item.id])
+        return self._keep(item)
+
     # --- going away ----------------------------------------------------------------------------------------
 
     def drop(self, writes: Iterable[Write]) -> list[Write]:
@@ -217,7 +227,9 @@ class Threads:
         return [ForgetThread(contact)]
 
     def _keep(self, item: Item) -> list[Write]:
+        before = self._items.get(item.id)
         self._items[item.id] = item
+        self.on_change(before, item)
         return [PutItem(item)]
 
 

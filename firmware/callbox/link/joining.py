@@ -168,7 +168,7 @@ class Joining:
                 if server_id != self._server_id:
                     return self._end(CallboxError(*_WRONG_SERVER))
                 self._challenge = message
-                return self._say(Enrol(self._invite.token, self._record))
+                return self._introduce()
             case Authority(certificate=certificate) if self._authority is None:
                 return self._prove(certificate)
             case Enrolled() if self._challenge is not None:
@@ -181,6 +181,9 @@ class Joining:
             case Denied():
                 return self._end(CallboxError("The server did not take this box's keys.", "Try again in a minute."))
         return []
+
+    def _introduce(self) -> list[JoinEffect]:
+        return self._say(Enrol(self._invite.token, self._record))
 
     def _prove(self, certificate: bytes) -> list[JoinEffect]:
         """Go on over a proven connection if the certificate is the one that the invite pins."""
