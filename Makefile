@@ -3,7 +3,7 @@
 #   make test ARGS="-k mute -x"     arguments for the program behind the target
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-machine check format bench soak fuzz deps clean ready-demo ready-test ready-machine
+.PHONY: help demo test test-machine test-deb deb lock check format bench soak fuzz deps clean ready-demo ready-test ready-machine ready-deb
 
 VENV ?= .venv
 ARGS ?=
@@ -14,7 +14,7 @@ bin := $(abspath $(VENV))/bin
 quick := not soak and not bench and not machine and not cuts and not package
 # Programs of the virtual environment come first, for the tests' child processes too.
 with_venv := PATH="$(bin):$$PATH"
-scripts := firmware/install.sh .ci/run systemd/status-light $(wildcard hw/*.sh firmware/*/*.sh tests/*/*.sh tests/*/*/*.sh)
+scripts := firmware/install.sh .ci/run systemd/status-light $(wildcard systemd/package/*.sh systemd/package/debian/callbox.p* hw/*.sh firmware/*/*.sh tests/*/*.sh tests/*/*/*.sh)
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,16 +28,26 @@ test: ready-test ## all tests but the long ones
 test-machine: ready-machine ## the package on a whole machine under QEMU, as root (half an hour; ARGS="-k panel")
 	@$(with_venv) $(bin)/python -m pytest -m "machine and not cuts" tests/machine $(ARGS)
 
+test-deb: ready-deb ready-test ## build the package and tell its stories: install, upgrade, way back, purge, as root
+	@ARCH=$${ARCH:-amd64} systemd/package/build.sh
+	@$(with_venv) $(bin)/python -m pytest -m package tests/package $(ARGS)
+
+deb: ready-deb ## Debian packages for arm64 and amd64, into dist/ (ARCH=amd64 for one, SUITE=bookworm for Debian 12)
+	@systemd/package/build.sh
+
+lock: ## renew versions and hashes of the Python packages inside the package (ARGS=--upgrade)
+	@systemd/package/lock.sh $(ARGS)
+
 check: ready-test ## lint, formatting, types, who may import whom, shell scripts
-	@$(bin)/ruff check firmware tests
-	@$(bin)/ruff format --check firmware tests
+	@$(bin)/ruff check firmware systemd tests
+	@$(bin)/ruff format --check firmware systemd tests
 	@$(bin)/mypy
 	@$(bin)/lint-imports
 	@shellcheck $(scripts)
 
 format: ready-test ## put the sources into their usual form
-	@$(bin)/ruff format firmware tests
-	@$(bin)/ruff check --fix firmware tests
+	@$(bin)/ruff format firmware systemd tests
+	@$(bin)/ruff check --fix firmware systemd tests
 
 bench: ready-test ## measure, and write the table of figures
 	@$(with_venv) $(bin)/python -m callbox.testing.bench $(ARGS)
@@ -61,3 +71,5 @@ ready-test:
 	@firmware/install.sh test
 ready-machine:
 	@firmware/install.sh machine
+ready-deb:
+	@firmware/install.sh deb

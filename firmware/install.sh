@@ -2,7 +2,7 @@
 # Installs what `make demo` or `make test` needs on Debian 12, Debian 13 or Raspberry Pi OS, and nothing else:
 # Debian packages by name, a virtual environment, and Callbox inside it, editable. Where all is there it takes a moment.
 #
-#   firmware/install.sh [demo|test|machine]
+#   firmware/install.sh [demo|test|machine|deb]
 #   PYTHON=python3.12   the Python to take, 3.11 to 3.13; without it the first that fits
 #   VENV=.venv          the folder of the virtual environment
 #
@@ -16,7 +16,8 @@ venv=${VENV:-.venv}
 case $purpose in
     demo) extra=testing ;;
     test | machine) extra=dev ;;
-    *) echo "usage: firmware/install.sh [demo|test|machine]" >&2; exit 2 ;;
+    deb) extra= ;;
+    *) echo "usage: firmware/install.sh [demo|test|machine|deb]" >&2; exit 2 ;;
 esac
 
 say() { printf 'callbox: %s\n' "$*" >&2; }
@@ -148,6 +149,13 @@ look_for_machine_tools() {
     PATH=/usr/sbin:$PATH has_program mke2fs || lack e2fsprogs "makes its file system"
 }
 
+# The package is built in a Debian of its own: nothing of Python's is needed here.
+look_for_package_tools() {
+    has_program mmdebstrap || lack mmdebstrap "makes the Debian that the package is built in"
+    has_program git || lack git "says what belongs to the source"
+    [[ $(id -u) == 0 ]] || has_program newuidmap || lack uidmap "builds without root"
+}
+
 run_quietly() {
     local log
     log=$(mktemp)
@@ -223,6 +231,11 @@ install_callbox() {
     state >"$venv/callbox-installed-$extra"
 }
 
+if [[ $purpose == deb ]]; then
+    look_for_package_tools
+    install_packages
+    exit
+fi
 look_for_python
 installed=false
 if [[ -x $venv/bin/python ]] && is_installed; then installed=true; fi
