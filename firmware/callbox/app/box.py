@@ -81,7 +81,7 @@ class Box:
         self.directory = Directory(core, saved.contacts, saved.peers)
         self.people = People(core, saved.contacts, saved.controls)
         self.post = Post(core, self.people, self.directory, saved)
-        self.records = Records(core, self.post)
+        self.records = Records(core, self.people, self.directory, self.post, saved)
         outcomes = Outcomes(
             recorded=self._call_recorded,
             missed=self.post.missed_call,
@@ -96,6 +96,9 @@ class Box:
         self.spoken.announcing.panel = self.front.spoken_facts
         self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
         self.interrupted = Interrupted(core, self.calling, self.front, self.post, saved.current_call)
+        self.records.join(self.control)
+        self.records.stop = self._stopping
+        self.records.on_contact_gone = self._contact_gone
         self.front.on_mute = self.interrupted.note
         self.directory.on_device_gone = self._device_gone
         self.people.on_confirmed = self.post.confirmed
@@ -172,6 +175,7 @@ class Box:
             happened.ButtonMoved: lambda event: front.button_moved(event.button, event.pressed, event.at),
             happened.Committed: lambda event: core.ledger.committed(event.ticket),
             happened.CommitFailed: self._commit_failed,
+            happened.SoundRead: core.sound_read,
             happened.Asked: lambda event: self.control.asked(event.ask, event.what, event.words),
             happened.AskerLeft: lambda event: self.control.asker_left(event.ask),
             happened.Spoken: self.spoken.speaking.spoken,
@@ -238,7 +242,7 @@ class Box:
         self.keys.publish(event.welcome.prekeys_left)
         self.people.session_up(event.welcome)
         self.post.session_up()
-        self.records.session_up()
+        self.records.session_up(event.welcome)
         self.calling.feed(call_happened.LinkBack())
         self.interrupted.take_up()
 
@@ -269,6 +273,12 @@ class Box:
         self.post.device_gone(device)
         media = self.calling.media.current
         if media is not None and media.proven.record.device == device:
+            self.calling.feed(call_happened.HungUp())
+
+    def _contact_gone(self, contact: str) -> None:
+        """A contact is erased: a call with them ends."""
+        current = self.calling.machine.current
+        if current is not None and current.contact == contact:
             self.calling.feed(call_happened.HungUp())
 
     def _stopping(self) -> None:

@@ -6,7 +6,8 @@ with a continuation for the answer, or commits with a continuation for the disk.
 
 from collections.abc import Callable, Sequence
 
-from callbox.app.effects import Effect, Log
+from callbox.app.effects import Effect, Log, ReadSound
+from callbox.app.events import SoundRead
 from callbox.app.ledger import Ledger, Then
 from callbox.app.saved import SESSIONS, keep_identity
 from callbox.app.settings import BoxSettings
@@ -43,6 +44,8 @@ class Core:
         self._wall_offset_ms = 0
         self._effects: list[Effect] = []
         self._replies: dict[int, Reply] = {}
+        self._reads: dict[int, Callable[[bytes | None], None]] = {}
+        self._reads_begun = 0
         self._complaints = 0
         self._complaints_since: Instant = 0.0
 
@@ -132,6 +135,20 @@ class Core:
     def commit(self, writes: Sequence[Write], then: Then | None = None, urgent: bool = False) -> None:
         """Store `writes` and every key that changed meanwhile, then call `then` (see `Ledger.commit`)."""
         self.ledger.commit([*writes, *self.key_writes()], then, urgent)
+
+    def read_sound(self, item_id: bytes, then: Callable[[bytes | None], None]) -> None:
+        """Read what is stored of a voice message's sound; `then` gets it, or None when the store cannot be read."""
+        self._reads_begun += 1
+        self._reads[self._reads_begun] = then
+        self.emit(ReadSound(self._reads_begun, item_id))
+
+    def sound_read(self, event: SoundRead) -> None:
+        """Hand a sound to whoever asked."""
+        if event.sound is None:
+            self.warn(f"a voice message cannot be read: {event.sentence}")
+        then = self._reads.pop(event.ticket, None)
+        if then is not None:
+            then(event.sound)
 
     def key_writes(self) -> list[Write]:
         """Return what changed in the Olm account and sessions since the last call, as writes."""

@@ -27,6 +27,14 @@ class SettleStore:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadSound:
+    """Read what is stored of a voice message's sound, after all commits before it; answered by SoundRead."""
+
+    ticket: int
+    item_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ShowLights:
     """Brightness 0..1 per light of the board."""
 
@@ -79,5 +87,7 @@ class Log:
     text: str
 
 
-OwnEffect: TypeAlias = Commit | SettleStore | ShowLights | AttachRoute | DetachRoute | Speak | Answer | MoveButton | Log
+OwnEffect: TypeAlias = (
+    Commit | SettleStore | ReadSound | ShowLights | AttachRoute | DetachRoute | Speak | Answer | MoveButton | Log
+)
 Effect: TypeAlias = OwnEffect | LinkEffect | Command

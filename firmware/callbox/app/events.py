@@ -60,6 +60,15 @@ class CommitFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundRead:
+    """What the store holds of a sound. None: it could not be read, and `sentence` says why."""
+
+    ticket: int
+    sound: bytes | None
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The command line asks something over the control socket. Answered by `effects.Answer` with the same id."""
 
@@ -104,6 +113,7 @@ OwnEvent: TypeAlias = (
     | ButtonMoved
     | Committed
     | CommitFailed
+    | SoundRead
     | Asked
     | AskerLeft
     | Spoken

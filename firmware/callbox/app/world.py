@@ -108,6 +108,7 @@ class World:
             LaneDown: lambda effect: self._voice.lane_down(effect.lane),
             MediaReceived: lambda effect: None,  # the voice took its messages before they came to the link
             do.Commit: self._commit,
+            do.ReadSound: self._read_sound,
             do.SettleStore: lambda effect: self._settle_store(),
             do.ShowLights: lambda effect: self._pins.show(effect.levels),
             do.AttachRoute: lambda effect: self._voice.attach(effect.route),
@@ -235,6 +236,14 @@ class World:
             self._store_moved_at = self.now()
         self._unstored += 1
         self._store_thread.submit(self._store.commit, list(effect.writes)).add_done_callback(done)
+
+    def _read_sound(self, effect: do.ReadSound) -> None:
+        def done(future: "Future[bytes]") -> None:
+            error = future.exception()
+            sound, sentence = (future.result(), "") if error is None else (None, str(error))
+            self._call_loop(self._happened, happened.SoundRead(effect.ticket, sound, sentence))
+
+        self._store_thread.submit(self._store.sound, effect.item_id).add_done_callback(done)
 
     def _settle_store(self) -> None:
         self._store_thread.submit(self._store.settle)

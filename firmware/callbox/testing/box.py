@@ -331,6 +331,8 @@ class SimulatedBox:
         match effect:
             case do.Commit():
                 self._commit(effect)
+            case do.ReadSound():
+                self._read_sound(effect)
             case do.SettleStore():
                 self.store.settle()
             case do.ShowLights(levels=levels):
@@ -356,6 +358,11 @@ class SimulatedBox:
         """Let the disk work; what it has not written yet dies with the box."""
         box, network = self._box, self.world.network
         network.at(network.now + self.disk_s, lambda: self._written(effect) if self._box is box else None)
+
+    def _read_sound(self, effect: do.ReadSound) -> None:
+        box, network = self._box, self.world.network
+        answer = happened.SoundRead(effect.ticket, self.store.sound(effect.item_id))
+        network.at(network.now + self.disk_s, lambda: self._event(answer) if self._box is box else None)
 
     def _speak(self, effect: do.Speak) -> None:
         """Let the voice work; a box that was switched off meanwhile never hears of it."""

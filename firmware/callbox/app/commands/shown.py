@@ -102,9 +102,9 @@ def thread_line(item: Facts) -> str:
     arrow = "->" if item["outgoing"] else "<-"
     if item["kind"] == "voice":
         notes = (item["state"] if item["outgoing"] or item["state"] in ("coming", "lost") else "", item["problem"])
-        note = ", ".join(note for note in notes if note)
+        said = ", ".join(str(note) for note in notes if note)
         what = f"voice message, {item['duration_s']:.0f} s, {str(item['id'])[:8]}"
-        return f"{when} {arrow} {item['contact']}: {what}{f'  ({note})' if note else ''}"
+        return f"{when} {arrow} {item['contact']}: {what}{f'  ({said})' if said else ''}"
     if item["kind"] == "text":
         note = item["state"] if item["outgoing"] else item.get("problem")
         return f"{when} {arrow} {item['contact']}: {harmless(str(item['text']))}{f'  ({note})' if note else ''}"
