@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from callbox.base.errors import WrongUse
-from callbox.conversations.contacts import Contact, Contacts, consents
+from callbox.conversations.contacts import Contact, Contacts
 from callbox.conversations.stores import StoreFault, Write
 from callbox.conversations.stores.memory import MemoryStore
 
@@ -175,7 +175,7 @@ def test_an_unknown_name_is_wrong_use(command: str, kept: Kept) -> None:
             "style": lambda: contacts.set_style("nobody", "light", True),
             "verify": lambda: contacts.verify("nobody", 0),
             "confirm": lambda: contacts.confirm_new_key("nobody", 0),
-            "forget": lambda: contacts.forget("nobody", 0),
+            "forget": lambda: contacts.forget("nobody"),
         }[command]()
 
 
@@ -205,17 +205,23 @@ def test_the_record_says_who_was_allowed_what_and_when(kept: Kept) -> None:
     kept.keep(kept.contacts.verify("kitchen", 6))
     kept.keep(kept.contacts.silence("kitchen", True, 7))
     kept.keep(kept.contacts.allow("kitchen", "blocked", 8))
-    kept.keep(kept.contacts.forget("kitchen", 8))
-    assert kept.contacts.all() == []
-    record = consents(kept.store.load("consents"))
+    record = Contacts({}, kept.store.load("consents")).consents
+    assert record == kept.contacts.consents
     assert [(line.at_ms, line.what) for line in record] == [
         (5, "ring"),
         (6, "numbers compared"),
         (7, "silenced"),
         (8, "blocked"),
-        (8, "forgotten"),
     ]
     assert {line.name for line in record} == {"kitchen"}
+
+
+def test_who_is_forgotten_leaves_no_trace(kept: Kept) -> None:
+    kept.keep(kept.contacts.allow("workshop", "ring", 6))
+    kept.keep(kept.contacts.forget("kitchen"))
+    for contacts in (kept.contacts, Contacts(kept.store.load("contacts"), kept.store.load("consents"))):
+        assert [contact.name for contact in contacts.all()] == ["workshop"]
+        assert [line.name for line in contacts.consents] == ["workshop"]
 
 
 def test_a_row_that_cannot_be_read_is_told() -> None:

@@ -6,7 +6,7 @@ every event, and at its deadline.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,7 @@ class Control:
         self._front = front
         self._post = post
         self._status = status
+        self._kept = KEPT
         self._waits: list[Wait] = []
         self._later: list[Later] = []
         self._watchers: dict[int, Facts] = {}
@@ -134,10 +135,15 @@ class Control:
             reply = failure(error)
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             reply = failure(f"The request {what!r} was not understood: {error!r}.")
-        if reply is not None and reply.get("ok") and what in KEPT:
+        if reply is not None and reply.get("ok") and what in self._kept:
             self._answer_when_kept(ask, reply)
         elif reply is not None:
             self._core.emit(do.Answer(ask, reply))
+
+    def learn(self, asks: Mapping[str, Callable[[int, Facts], Facts | None]], kept: Iterable[str] = ()) -> None:
+        """Let a desk answer asks of its own; those in `kept` are answered once what they did is on disk."""
+        self._do.update(asks)
+        self._kept |= frozenset(kept)
 
     def _answer_when_kept(self, ask: int, reply: Facts) -> None:
         """What a person was told is done must outlast a power cut: answer once it is on disk."""
@@ -151,7 +157,7 @@ class Control:
             why = self._core.ledger.fault or "The card is too slow."
             return failure(f"This is not stored yet. {why}", "A restart before it is stored loses it.")
 
-        self._wait(ask, check, reply)
+        self.wait(ask, check, reply)
 
     def asker_left(self, ask: int) -> None:
         """Nobody reads the answer any more: forget what it waits for."""
@@ -186,7 +192,8 @@ class Control:
 
     # --- asks that take time ----------------------------------------------------------------------------------------
 
-    def _wait(self, ask: int, check: Check, too_late: Facts, patience_s: float = PATIENCE_S) -> None:
+    def wait(self, ask: int, check: Check, too_late: Facts, patience_s: float = PATIENCE_S) -> None:
+        """Answer an ask when `check` returns something, or with `too_late`."""
         self._waits.append(Wait(ask, check, self._core.now + patience_s, too_late))
 
     def _watch(self, ask: int, words: Facts) -> Facts | None:
@@ -241,7 +248,7 @@ class Control:
         def check() -> Facts | None:
             return {"ok": True} if self._people.told_everything else None
 
-        self._wait(ask, check, failure("The server cannot be reached now."))
+        self.wait(ask, check, failure("The server cannot be reached now."))
         return None
 
     def _sent(self, ask: int, words: Facts) -> Facts | None:
@@ -252,7 +259,7 @@ class Control:
             state = self._post.state_of(message_id)
             return None if state == "queued" else {"ok": True, "state": state}
 
-        self._wait(ask, check, failure("The server cannot be reached now."))
+        self.wait(ask, check, failure("The server cannot be reached now."))
         return None
 
     def _call(self, ask: int, words: Facts) -> Facts | None:
@@ -262,7 +269,7 @@ class Control:
         offline = failure(
             "The box has no connection to its server.", "Is the server running? `callbox status` says what fails."
         )
-        self._wait(ask, lambda: self._dial(ask, contact, bool(words.get("knock"))), offline)
+        self.wait(ask, lambda: self._dial(ask, contact, bool(words.get("knock"))), offline)
         return None
 
     def _dial(self, ask: int, contact: str, knock: bool) -> Facts | None:
@@ -306,5 +313,5 @@ class Control:
             return {"ok": True, "state": self._calling.machine.state}
 
         self._later.append(Later(settled_at, lambda: None))  # only to look again then
-        self._wait(ask, settled, {"ok": True, "state": self._calling.machine.state}, hold_s + PATIENCE_S)
+        self.wait(ask, settled, {"ok": True, "state": self._calling.machine.state}, hold_s + PATIENCE_S)
         return None

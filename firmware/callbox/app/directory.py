@@ -202,10 +202,15 @@ class Directory:
         self._core.commit([Put(PEERS, "/".join(key), msgspec.msgpack.encode(entry.record))])
         strangers = {account: None for account, _ in self._records if self._contacts.get(account) is None}
         if len(strangers) > MOST_STRANGERS:
-            self._forget(next(iter(strangers)))
+            self.forget(next(iter(strangers)))
 
-    def _forget(self, account: str) -> None:
-        """Let go of a stranger's devices; they are fetched again when a letter of theirs comes."""
+    @property
+    def known(self) -> int:
+        """How many devices of others are kept."""
+        return sum(account != self._core.identity.account for account, _ in self._records)
+
+    def forget(self, account: str) -> None:
+        """Let go of an account's devices and sessions; they are fetched again when a letter of theirs comes."""
         for record in self._of(account):
             del self._records[record.account, record.device], self._owners[record.device]
             self._core.sessions.forget(record.device)

@@ -14,7 +14,7 @@ from callbox.app.facts import contact_facts
 from callbox.base.admission import Admission
 from callbox.base.errors import WrongUse
 from callbox.conversations import admission
-from callbox.conversations.contacts import Contact, Contacts
+from callbox.conversations.contacts import Consent, Contact, Contacts
 from callbox.conversations.controls import MINUTES_PER_DAY, Controls, format_quiet, keep_controls, parse_quiet
 from callbox.conversations.stores import Write
 from callbox.crypto.records import card_fingerprint, safety_number
@@ -120,6 +120,22 @@ class People:
     def listed(self) -> list[dict[str, Any]]:
         """Return all contacts as plain facts."""
         return [contact_facts(contact) for contact in self._contacts.all()]
+
+    @property
+    def consents(self) -> list[Consent]:
+        """The record of who was allowed what, oldest first."""
+        return self._contacts.consents
+
+    def controls_facts(self) -> dict[str, Any]:
+        """Return what was set for the whole box."""
+        controls = self.controls
+        quiet = format_quiet(controls.quiet)
+        return {"calls_enabled": controls.calls_enabled, "do_not_disturb": controls.do_not_disturb, "quiet": quiet}
+
+    def forget(self, name: str) -> list[Write]:
+        """Drop a contact. Raises WrongUse when unknown."""
+        self._untold_rows.pop(name, None)
+        return self._contacts.forget(name)
 
     # --- what a person decides --------------------------------------------------------------------------------
 

@@ -121,8 +121,17 @@ class Post:
                 self._queue(self._core.chance.token(16), item.contact, "receipt", Heard((item.id,), "heard"), [])
 
     def delete(self, item_id: bytes) -> None:
-        """Delete an item of a thread, here and for good."""
-        self._core.commit(self.threads.drop([DeleteItem(item_id)]))
+        """Delete an item of a thread, here and for good. What has not left yet is never sent."""
+        self._core.commit([*self.threads.drop([DeleteItem(item_id)]), *self._outbox.withdrawn(item_id)])
+
+    def forget(self, contact: str) -> list[Write]:
+        """Destroy a thread, its key first, and whatever of it or for its contact waits to be sent."""
+        return [*self.threads.forget(contact), *self._outbox.without_account(contact)]
+
+    @property
+    def waiting(self) -> int:
+        """How many letters are on their way."""
+        return len(self._outbox)
 
     # --- calls in the thread -----------------------------------------------------------------------------------
 

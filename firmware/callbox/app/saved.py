@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import msgspec
 
 from callbox.base.errors import CallboxError
+from callbox.conversations.contacts import CONSENTS, Contacts
 from callbox.conversations.contacts import TABLE as CONTACTS
-from callbox.conversations.contacts import Contacts
 from callbox.conversations.controls import TABLE as CONTROLS
 from callbox.conversations.controls import Controls, load_controls
 from callbox.conversations.stores import Delete, Put, Store, Write, read_row
@@ -18,6 +18,7 @@ from callbox.crypto.sessions import Sessions
 IDENTITY = "identity"
 SESSIONS = "sessions"
 PEERS = "peers"
+FORGOTTEN = "forgotten"  # names that were erased here, until the server has dropped them too
 STATE = "state"
 
 # Rows of the table `state`.
@@ -71,7 +72,7 @@ def load(store: Store) -> Saved:
         identity=identity,
         membership=msgspec.msgpack.decode(own["membership"], type=Membership),
         sessions=Sessions(identity, store.load(SESSIONS)),
-        contacts=Contacts(store.load(CONTACTS)),
+        contacts=Contacts(store.load(CONTACTS), store.load(CONSENTS)),
         controls=load_controls(store.load(CONTROLS)),
         peers=store.load(PEERS),
         store=store,

@@ -63,8 +63,10 @@ class Consent(msgspec.Struct, frozen=True):
 class Contacts:
     """All contacts of this box. Every change returns its writes."""
 
-    def __init__(self, loaded: Mapping[str, bytes]) -> None:
+    def __init__(self, loaded: Mapping[str, bytes], consents: Mapping[str, bytes] | None = None) -> None:
+        """Take the loaded tables TABLE and CONSENTS. Raises StoreFault."""
         self._contacts = read_rows(Contact, TABLE, loaded.items())
+        self._consents = read_rows(Consent, CONSENTS, (consents or {}).items())
         self.revision = 0  # grows with every change
 
     def get(self, name: str) -> Contact | None:
@@ -76,6 +78,11 @@ class Contacts:
 
     def all(self) -> list[Contact]:
         return sorted(self._contacts.values(), key=lambda contact: contact.name)
+
+    @property
+    def consents(self) -> list[Consent]:
+        """The record of who was allowed what, oldest first."""
+        return sorted(self._consents.values(), key=lambda consent: consent.at_ms)
 
     def by_dial(self, slot: int) -> Contact | None:
         return next((contact for contact in self._contacts.values() if contact.dial == slot), None)
@@ -111,18 +118,18 @@ class Contacts:
             contact = msgspec.structs.replace(contact, fingerprint=fingerprint, account_key=None, verified=False)
         if fingerprint is not None:
             contact = msgspec.structs.replace(contact, carded=True, former_keys=())
-        return [*writes, *self._keep(msgspec.structs.replace(contact, permission=row)), _consent(at_ms, name, row)]
+        return [*writes, *self._keep(msgspec.structs.replace(contact, permission=row)), self._record(at_ms, name, row)]
 
     def silence(self, name: str, silenced: bool, at_ms: int) -> list[Write]:
         """Silence or unsilence a contact. Raises WrongUse when there is none of this name."""
         contact = msgspec.structs.replace(self._known(name), silenced=silenced)
-        return [*self._keep(contact), _consent(at_ms, contact.name, "silenced" if silenced else "heard again")]
+        return [*self._keep(contact), self._record(at_ms, contact.name, "silenced" if silenced else "heard again")]
 
     def set_breakthrough(self, name: str, allowed: bool, at_ms: int) -> list[Write]:
         """Let a contact through quiet hours at the second call, or no longer. Raises WrongUse when unknown."""
         contact = msgspec.structs.replace(self._known(name), breakthrough=allowed)
         what = "may break through quiet hours" if allowed else "may not break through quiet hours"
-        return [*self._keep(contact), _consent(at_ms, contact.name, what)]
+        return [*self._keep(contact), self._record(at_ms, contact.name, what)]
 
     def set_style(self, name: str, ring_style: Literal["full", "rising", "light"], notify: bool) -> list[Write]:
         """Set how a contact rings and whether its messages sound. Raises WrongUse when unknown."""
@@ -134,7 +141,7 @@ class Contacts:
         if contact.current_key is None:
             raise WrongUse(f"No key of {contact.name} is known yet.", "It comes with the first message or call.")
         contact = msgspec.structs.replace(_with_newest_key(contact), verified=True)
-        return [*self._keep(contact), _consent(at_ms, contact.name, "numbers compared")]
+        return [*self._keep(contact), self._record(at_ms, contact.name, "numbers compared")]
 
     def confirm_new_key(self, name: str, at_ms: int) -> list[Write]:
         """Take a changed key as the contact's, its numbers not compared. Raises WrongUse when none changed."""
@@ -142,13 +149,16 @@ class Contacts:
         if contact.changed_key is None:
             raise WrongUse(f"{contact.name} has no new box to confirm.")
         contact = msgspec.structs.replace(_with_newest_key(contact), verified=False)
-        return [*self._keep(contact), _consent(at_ms, contact.name, "new box confirmed")]
+        return [*self._keep(contact), self._record(at_ms, contact.name, "new box confirmed")]
 
-    def forget(self, name: str, at_ms: int) -> list[Write]:
-        """Drop a contact, its key included. Raises WrongUse when unknown. (The server keeps its row: set it first.)"""
+    def forget(self, name: str) -> list[Write]:
+        """Drop a contact, its key and the record of what was allowed to it. Raises WrongUse when unknown."""
         contact = self._contacts.pop(self._known(name).name)
         self.revision += 1
-        return [Delete(TABLE, contact.name), _consent(at_ms, contact.name, "forgotten")]
+        theirs = [key for key, consent in self._consents.items() if consent.name == contact.name]
+        for key in theirs:
+            del self._consents[key]
+        return [Delete(TABLE, contact.name), *(Delete(CONSENTS, key) for key in theirs)]
 
     # --- what the network brings ---------------------------------------------------------------------------
 
@@ -157,7 +167,7 @@ class Contacts:
         name = valid_name(name)
         if name in self._contacts:
             return []
-        return [*self._keep(Contact(name, permission="request")), _consent(at_ms, name, "asked to reach you")]
+        return [*self._keep(Contact(name, permission="request")), self._record(at_ms, name, "asked to reach you")]
 
     def pin(self, name: str, key: bytes, fingerprint: str = "") -> tuple[Pin, list[Write]]:
         """Meet a contact's account key (whose fingerprint is given). A stranger's is not kept: "same", no writes.
@@ -191,7 +201,7 @@ class Contacts:
             return []
         consent: list[Write] = []
         if known is None or known.permission != contact.permission:
-            consent = [_consent(at_ms, contact.name, f"{contact.permission}, on another device")]
+            consent = [self._record(at_ms, contact.name, f"{contact.permission}, on another device")]
         return [*self._keep(contact), *consent]
 
     def _known(self, name: str) -> Contact:
@@ -202,15 +212,15 @@ class Contacts:
             )
         return contact
 
+    def _record(self, at_ms: int, name: str, what: str) -> Put:
+        key, consent = f"{at_ms}/{name}/{what}", Consent(at_ms, name, what)
+        self._consents[key] = consent
+        return Put(CONSENTS, key, msgspec.msgpack.encode(consent))
+
     def _keep(self, contact: Contact) -> list[Write]:
         self._contacts[contact.name] = contact
         self.revision += 1
         return [Put(TABLE, contact.name, msgspec.msgpack.encode(contact))]
-
-
-def consents(loaded: Mapping[str, bytes]) -> list[Consent]:
-    """Return the loaded record of consent, oldest first."""
-    return sorted(read_rows(Consent, CONSENTS, loaded.items()).values(), key=lambda consent: consent.at_ms)
 
 
 def _with_newest_key(contact: Contact) -> Contact:
@@ -221,7 +231,3 @@ def _with_newest_key(contact: Contact) -> Contact:
     return msgspec.structs.replace(
         contact, account_key=contact.current_key, changed_key=None, fingerprint="", carded=False, former_keys=former
     )
-
-
-def _consent(at_ms: int, name: str, what: str) -> Put:
-    return Put(CONSENTS, f"{at_ms}/{name}/{what}", msgspec.msgpack.encode(Consent(at_ms, name, what)))

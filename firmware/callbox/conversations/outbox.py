@@ -199,6 +199,11 @@ class Outbox:
         gone = [letter for letter in self._in_order() if letter.to_device == device]
         return [write for letter in gone for write in self._drop(letter)]
 
+    def withdrawn(self, message_id: bytes) -> list[Write]:
+        """Its writer deleted this message: what of it is not sealed yet is never sent."""
+        waiting = [letter for letter in self._in_order() if letter.message_id == message_id]
+        return [write for letter in waiting if letter.state == "queued" for write in self._drop(letter)]
+
     def without_account(self, account: str) -> list[Write]:
         """A contact was forgotten or blocked: nothing is sent to it any more."""
         devices = {letter.to_device for letter in self._letters.values() if letter.to_account == account}

@@ -25,6 +25,14 @@ class Seen:
         """Say whether (from_device, message_id) came before."""
         return _key(*letter) in self._seen_ms
 
+    def __len__(self) -> int:
+        return len(self._seen_ms)
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest of them came."""
+        return min(self._seen_ms.values(), default=None)
+
     def note(self, from_device: str, message_id: bytes, now_ms: int) -> list[Write]:
         """Remember a letter; commit this with what it brought, and only then acknowledge it."""
         key = _key(from_device, message_id)

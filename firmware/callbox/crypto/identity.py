@@ -148,6 +148,10 @@ class Identity:
         self._saved = msgspec.structs.replace(self._saved, olm=self.olm.pickle(open_pickle_key()))
         return msgspec.msgpack.encode(self._saved)
 
+    def sign_erasure(self, transcript: bytes) -> bytes | None:
+        """Sign `wire.codec.erasure_transcript`, 64 bytes; None on a linked device, which has no account key."""
+        return self._account_key.sign(transcript) if self._account_key is not None else None
+
     def sign_login(self, transcript: bytes) -> bytes:
         """Sign `wire.codec.login_transcript`, 64 bytes."""
         return self._auth_key.sign(transcript)
