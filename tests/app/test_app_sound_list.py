@@ -2,7 +2,7 @@
 
 import pytest
 
-from callbox.app.commands.sound import as_facts, table, used
+from callbox.app.commands.sound import as_facts, table, used, worth_showing
 from callbox.app.settings import SoundSettings
 from callbox.audio.devices import DeviceInfo
 
@@ -41,6 +41,12 @@ def test_the_list_for_a_person_and_for_a_program() -> None:
     ]
     assert facts[1]["also"] == ["Device"]
     assert (facts[0]["speaker_now"], facts[0]["microphone_now"], facts[1]["twin"]) == (True, False, True)
+
+
+def test_what_alsa_makes_up_is_not_shown_beside_cards() -> None:
+    made_up = [DeviceInfo(name, "", 2, 2, 48_000) for name in ("surround51", "default")]
+    assert worth_showing([SCREEN, *made_up, STICK]) == [SCREEN, STICK, made_up[1]]
+    assert worth_showing(made_up) == made_up
 
 
 def test_a_machine_without_sound_cards() -> None:

@@ -66,6 +66,7 @@ def test_a_card_without_microphone_is_no_microphone() -> None:
 def test_a_stream_of_a_card_is_named_with_its_number_on_the_card() -> None:
     both = [info("Loopback: PCM (hw:4,0)", "kitchen"), info("Loopback: PCM (hw:4,1)", "kitchen")]
     assert [choose(both, name, True) for name in ("kitchen", "kitchen,0", "kitchen,1")] == [0, 0, 1]
+    assert [one.names[0] for one in both] == ["kitchen", "kitchen,1"]
 
 
 def test_of_two_equal_cards_the_socket_is_the_lasting_name() -> None:

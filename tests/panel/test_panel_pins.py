@@ -380,6 +380,17 @@ def test_loading_lgpio_keeps_the_current_folder_and_fills_no_other(tmp_path: Pat
     assert not list(here.iterdir())
 
 
+def test_a_current_folder_that_this_user_may_not_enter_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setenv("LG_WD", str(tmp_path))
+    monkeypatch.setattr(os, "chdir", refuse)
+    assert load_lgpio()
+
+
 # --- opening by name ---
 
 

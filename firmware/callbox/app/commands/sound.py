@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from callbox.audio.devices import DeviceInfo
 
 WIDTH = 16
+SOUND_SERVERS = ("default", "pulse", "pipewire")
 
 
 def add(adder: Adder) -> None:
@@ -24,12 +25,18 @@ def add(adder: Adder) -> None:
 def _sound(options: Options) -> int:
     from callbox.audio.devices import cards, open_backend
 
-    there = open_backend("portaudio").list()
+    there = worth_showing(open_backend("portaudio").list())
     now = used(there, home_of(options).settings().sound)
     facts = [as_facts(there, at, now) for at in range(len(there))]
     held = {card: why for card, (why, _) in cards.passed_over({info.card_id for info in there}).items()}
     print_facts(options, {"devices": facts, "not_opened": held}, table(facts, held))
     return 0
+
+
+def worth_showing(there: "Sequence[DeviceInfo]") -> "list[DeviceInfo]":
+    """Leave out what ALSA makes up beside the cards (surround51, dmix ...), if there are cards."""
+    shown = [info for info in there if info.card_id]
+    return [*shown, *(info for info in there if info.name in SOUND_SERVERS)] if shown else list(there)
 
 
 def used(there: "Sequence[DeviceInfo]", sound: "SoundSettings") -> tuple[int | None, int | None]:

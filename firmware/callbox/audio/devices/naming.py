@@ -55,5 +55,6 @@ def names_of(name: str, card_id: str, socket: str, paths: Sequence[str], twin: b
     short, plain = name.partition(": ")[0], without_number(name)
     found = _NUMBER.search(name)
     stream = f"{card_id},{found[1]}" if found and card_id else ""
-    first = (socket, *paths, card_id) if twin else (card_id, socket, *paths)
-    return tuple(dict.fromkeys(known for known in (*first, stream, short, plain) if known))
+    lasting = (socket, *paths, card_id) if twin else (card_id, socket, *paths)
+    further = (stream,) if found and found[1] != "0" else ()  # the plain id is the card's first stream
+    return tuple(dict.fromkeys(known for known in (*further, *lasting, stream, short, plain) if known))

@@ -4,6 +4,7 @@ What stops makers most is told apart here: no folder for lgpio's pipe, a chip wi
 and 10), a user without the group, a chip without a group, a service without the right, a pin that somebody holds.
 """
 
+import contextlib
 import grp
 import os
 import pwd
@@ -41,7 +42,8 @@ def load_lgpio() -> Any:
     except (ImportError, OSError) as error:
         raise PinsUnavailable(f"lgpio cannot be loaded: {error}.", "Install it: pip install lgpio") from error
     finally:
-        os.chdir(current)  # or a `--home` relative to it would be lost
+        with contextlib.suppress(OSError):  # one that this user may not enter has no `--home` relative to it
+            os.chdir(current)
     return lgpio
 
 
