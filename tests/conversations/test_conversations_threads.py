@@ -277,9 +277,9 @@ def test_a_voice_message_blinks_once_its_sound_is_here(kept: Kept) -> None:
     assert kept.threads.voices("coming") == [item]
     assert kept.threads.unread() == []
     assert kept.threads.voice_coming(A, "workshop", 9, NOW, BLOB) == (None, [])
-    kept.keep(kept.threads.voice_came(A))
+    kept.keep(kept.threads.voice_came(A, 2_000))
     assert [unread.id for unread in kept.threads.unread()] == [A]
-    assert kept.threads.voice_came(A) == kept.threads.voice_lost(A, "too late") == []
+    assert kept.threads.voice_came(A, 2_000) == kept.threads.voice_lost(A, "too late") == []
     kept.keep(kept.threads.heard([A]))
     assert kept.threads.unread() == []
     assert kept.threads.voices("heard")[0].blob is None

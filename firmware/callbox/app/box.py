@@ -31,12 +31,14 @@ from callbox.app.records import Records
 from callbox.app.saved import Saved
 from callbox.app.settings import BoxSettings
 from callbox.app.spoken import Spoken
+from callbox.app.voice_messages import VoiceMessages, VoicePlayer
 from callbox.audio import facts as audio
 from callbox.base.chance import Chance
 from callbox.base.time import Instant, earliest
 from callbox.calls import events as call_happened
 from callbox.calls.effects import RecordCall
 from callbox.conversations.controls import format_quiet
+from callbox.conversations.items import VoiceItem
 from callbox.crypto.records import card_fingerprint
 from callbox.link import events as link
 from callbox.link.session import Credentials, Session
@@ -91,7 +93,11 @@ class Box:
         )
         self.calling = Calling(core, self.people, self.directory, outcomes)
         self.spoken = Spoken(core, self.people, self.post, self.calling, place.address, board.one_button)
-        self.front = Front(core, board, self.people, self.calling, self.post, self.spoken)
+        speaking = self.spoken.speaking
+        self.voice_messages = VoiceMessages(core, self.people, self.post, self.calling, speaking, saved)
+        self.spoken.reading.players[VoiceItem] = VoicePlayer(core, speaking)
+        self.front = Front(core, board, self.people, self.calling, self.post, self.spoken, self.voice_messages)
+        self.voice_messages.muted = lambda: self.front.muted
         self.front.remember_volume(saved.volume)
         self.spoken.announcing.panel = self.front.spoken_facts
         self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
@@ -120,6 +126,7 @@ class Box:
             self.front.deadline,
             self.control.deadline,
             self.post.deadline,
+            self.voice_messages.deadline,
             self.spoken.deadline,
             self.records.deadline,
             self._leave_at,
@@ -159,6 +166,7 @@ class Box:
         self.calling.tick()
         self.front.tick()
         self.post.tick()
+        self.voice_messages.tick()
         self.records.tick()
         if self._leave_at is not None and now >= self._leave_at:
             core.emit(*core.link.stop(now))
@@ -197,6 +205,7 @@ class Box:
             audio.SoundOpened: front.sound_fact,
             audio.SoundLost: front.sound_fact,
             audio.Meter: front.sound_fact,
+            audio.Recorded: self.voice_messages.recorded,
             audio.SpeechEnded: self.spoken.speaking.ended,
             audio.FirstAudio: front.sound_fact,
             audio.MediaSilent: lambda event: feed(call_happened.MediaSilent()),
@@ -242,6 +251,7 @@ class Box:
         self.keys.publish(event.welcome.prekeys_left)
         self.people.session_up(event.welcome)
         self.post.session_up()
+        self.voice_messages.session_up(event.welcome)
         self.records.session_up(event.welcome)
         self.calling.feed(call_happened.LinkBack())
         self.interrupted.take_up()
@@ -251,6 +261,7 @@ class Box:
         if self._leave_at is None:
             self.core.warn(f"connection to the server lost: {event.why}")
         self.post.session_lost()
+        self.voice_messages.session_lost()
         self.calling.link_lost()
 
     def _link_trouble(self, why: str, cure: str = "") -> None:

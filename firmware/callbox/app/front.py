@@ -16,6 +16,7 @@ from callbox.app.people import People
 from callbox.app.post import Post
 from callbox.app.saved import keep_volume
 from callbox.app.spoken import Spoken
+from callbox.app.voice_messages import VoiceMessages
 from callbox.audio import facts as audio
 from callbox.audio.tones import Tone
 from callbox.base.errors import CallboxError
@@ -54,6 +55,7 @@ class Front:
         calling: Calling,
         post: Post,
         spoken: Spoken,
+        voice_messages: VoiceMessages,
     ) -> None:
         self._core = core
         self._board = board
@@ -61,6 +63,7 @@ class Front:
         self._calling = calling
         self._post = post
         self._spoken = spoken
+        self._voice_messages = voice_messages
         self._gestures = Gestures(contacts(board))
         self._shown: dict[str, float] = {}
         self._armed_call_back_until: Instant | None = None
@@ -141,6 +144,8 @@ class Front:
         for intent in means.meaning(gesture, self.view(pressed_at)):
             if isinstance(intent, means.CallBack):
                 self._dial(self._read_contact(pressed_at) or self._post.last_contact)
+            elif isinstance(intent, means.Record) and intent.slot is None:
+                self._voice_messages.record(self._read_contact(pressed_at) or self._post.last_contact, named=True)
             else:
                 self.do(intent)
 
@@ -178,7 +183,8 @@ class Front:
             means.OpenMenu: lambda intent: self._open_menu(),
             means.ChangeVolume: lambda intent: self._change_volume(intent.step),
             means.PlayNext: lambda intent: self._spoken.reading.play_next(),
-            # Recording is not built yet: the error tone says that nothing was done.
+            means.Record: lambda intent: self._voice_messages.record(self._people.by_dial(intent.slot or 0)),
+            means.EndRecording: lambda intent: self._voice_messages.release(),
             NotYet: lambda intent: self._core.emit(audio.Play(Tone.ERROR, False)),
         }
 
@@ -231,6 +237,8 @@ class Front:
             return
         self.muted, self._muted_since = on, self._core.now
         self._core.emit(audio.SetCapture(not on))
+        if on:
+            self._voice_messages.mute_pressed()
         if tone:
             self._core.emit(audio.Play(Tone.MUTE_ON if on else Tone.MUTE_OFF, False))
         self.on_mute()

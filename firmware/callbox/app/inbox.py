@@ -16,6 +16,7 @@ from callbox.app.directory import Directory
 from callbox.app.people import People
 from callbox.app.saved import Saved
 from callbox.conversations.admission import TextWelcome, welcome_text
+from callbox.conversations.items import BlobKey
 from callbox.conversations.outbox import Outbox
 from callbox.conversations.seen import TABLE as SEEN
 from callbox.conversations.seen import Seen
@@ -23,7 +24,7 @@ from callbox.conversations.stores import Write
 from callbox.conversations.threads import Threads
 from callbox.crypto.errors import NoSession, Undecryptable, Untrusted
 from callbox.crypto.letters import open_letter, session_class
-from callbox.wire.bodies import Heard, Inner, MissedCall, Probe, Text
+from callbox.wire.bodies import Heard, Inner, MissedCall, Probe, Text, VoiceMessage
 from callbox.wire.names import is_valid_name
 from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import Acknowledge, ClaimPrekeys, Devices, Envelope, ServerMessage
@@ -55,6 +56,7 @@ class Inbox:
         self.on_call_letter: CallLetter = lambda inner, record: None
         self.on_offer_again: Callable[[DeviceRecord], None] = lambda record: None
         self.on_text: Callable[[TextWelcome], None] = lambda welcome: None
+        self.on_voice: Callable[[], None] = lambda: None
         self.pump: Callable[[], None] = lambda: None
 
     def delivered(self, envelope: Envelope) -> None:
@@ -123,10 +125,12 @@ class Inbox:
         core, account = self._core, record.account
         writes: list[Write] = list(self.seen.note(record.device, inner.message_id, core.wall_ms))
         confirmed, welcome = self._people.confirmed(record), self._welcome(inner, record)
+        problem = UNCONFIRMED if not confirmed and self._people.get(account) is not None else ""
         match inner.body:
             case Text() if welcome != "drop":
-                problem = UNCONFIRMED if not confirmed and self._people.get(account) is not None else ""
                 writes += self._text(inner, inner.body, record, problem)
+            case VoiceMessage() if welcome != "drop":
+                writes += self._voice(inner.body, account, problem)
             case Heard(messages=messages, mark=mark):
                 writes += self._outbox.delivered(record.device, messages)
                 writes += self._threads.mark(messages, mark, account) if confirmed else []
@@ -150,6 +154,8 @@ class Inbox:
             self._acknowledge(envelope)
             if isinstance(inner.body, Text) and welcome != "drop":
                 self.on_text(welcome)
+            elif isinstance(inner.body, VoiceMessage):
+                self.on_voice()
             self.pump()
 
         core.commit(writes, then=stored)
@@ -157,6 +163,8 @@ class Inbox:
     def _welcome(self, inner: Inner, record: DeviceRecord) -> TextWelcome:
         """Decide what becomes of a letter's text; other letters are read, unless they come from somebody blocked."""
         people, contact = self._people, self._people.get(record.account)
+        if isinstance(inner.body, VoiceMessage):  # a stranger's one request is a text
+            return "quietly" if people.is_taken_in(record.account) else "drop"
         if not isinstance(inner.body, Text):
             return "drop" if contact is not None and contact.permission == "blocked" else "read"
         size = len(inner.body.text.encode())
@@ -170,6 +178,13 @@ class Inbox:
             inner.message_id, record.account, body.text, core.wall_ms, body.ready_made, problem
         )
         return [*writes, *kept]
+
+    def _voice(self, body: VoiceMessage, account: str, problem: str) -> list[Write]:
+        key = BlobKey(body.key, body.digest, body.parts)
+        _, kept = self._threads.voice_coming(body.blob, account, body.duration_ms, self._core.wall_ms, key, problem)
+        if body.codec != "ogg-opus":
+            kept += self._threads.voice_lost(body.blob, "it is of a kind that this version cannot play")
+        return kept
 
     def _acknowledge(self, envelope: Envelope) -> None:
         if envelope.cls != "call":

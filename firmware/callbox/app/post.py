@@ -88,7 +88,7 @@ class Post:
             raise CallboxError("The box cannot store any more messages now.", self._core.ledger.fault or "")
         message_id = self._core.chance.token(16)
         item, writes = self.threads.text_written(message_id, known.name, text, self._core.wall_ms, ready_made)
-        self._queue(message_id, known.name, "mail", Text(text, ready_made), writes)
+        self.queue(message_id, known.name, "mail", Text(text, ready_made), writes)
         return {"ok": True, "id": message_id.hex(), "contact": known.name, "state": item.state}
 
     def ready_text(self, contact: str) -> None:
@@ -118,7 +118,7 @@ class Post:
         self._core.commit(self.threads.heard(item.id for item in unread))
         for item in unread:
             if not isinstance(item, CallItem) and self._people.is_taken_in(item.contact):
-                self._queue(self._core.chance.token(16), item.contact, "receipt", Heard((item.id,), "heard"), [])
+                self.queue(self._core.chance.token(16), item.contact, "receipt", Heard((item.id,), "heard"), [])
 
     def delete(self, item_id: bytes) -> None:
         """Delete an item of a thread, here and for good. What has not left yet is never sent."""
@@ -153,7 +153,7 @@ class Post:
     def missed_call(self, notice: QueueMissedNotice) -> None:
         """Tell the far end, sealed, that it missed this call."""
         body = MissedCall(notice.call_id, notice.rang_ms, notice.knock)
-        self._queue(self._core.chance.token(16), notice.contact, "mail", body, [])
+        self.queue(self._core.chance.token(16), notice.contact, "mail", body, [])
 
     # --- on the way --------------------------------------------------------------------------------------------
 
@@ -199,7 +199,8 @@ class Post:
             if letter.key not in self._unsaved:
                 self._submit(letter)
 
-    def _queue(self, message_id: bytes, account: str, cls: StoredClass, body: Body, writes: Sequence[Write]) -> None:
+    def queue(self, message_id: bytes, account: str, cls: StoredClass, body: Body, writes: Sequence[Write]) -> None:
+        """Take a body for every device of an account, with what is to be stored in the same transaction."""
         devices = [record.device for record in self._directory.devices(account)]
         encoded = msgspec.msgpack.encode(body)
         _, queued = self._outbox.queue(message_id, account, cls, encoded, self._core.wall_ms, devices)

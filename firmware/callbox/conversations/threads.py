@@ -143,9 +143,9 @@ class Threads:
         item = VoiceItem(item_id, contact, False, at_ms, duration_ms, "coming", b"", blob, problem)
         return item, self._keep(item)
 
-    def voice_came(self, item_id: bytes) -> list[Write]:
+    def voice_came(self, item_id: bytes, duration_ms: int) -> list[Write]:
         """The sound is here, stored with these writes: it blinks, and nothing of the blob is needed any more."""
-        return self._changed(item_id, "coming", state="delivered", blob=None)
+        return self._changed(item_id, "coming", state="delivered", blob=None, duration_ms=duration_ms)
 
     def voice_lost(self, item_id: bytes, problem: str) -> list[Write]:
         """The sound will never come."""

@@ -50,6 +50,18 @@ class Dial:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Record a voice message: to the contact on a dial button, or else to whoever CallBack would call."""
+
+    slot: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndRecording:
+    """The button that records came up: send what was said. Nothing, if nothing is being recorded."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallBack:
     """Call the sender of the message being read, or else the last conversation."""
 
@@ -85,7 +97,7 @@ class OpenMenu:
 class NotYet:
     """A gesture that is kept for something the box cannot do yet; it answers with the error tone."""
 
-    what: Literal["recording", "reset", "hook switch"]
+    what: Literal["reset", "hook switch"]
 
 
 Intent = (
@@ -96,6 +108,8 @@ Intent = (
     | SetCalls
     | SetDoNotDisturb
     | Dial
+    | Record
+    | EndRecording
     | CallBack
     | PlayNext
     | SayLast

@@ -5,19 +5,19 @@
 | talk   | ringing            | answer, on the press edge                |                                 |
 |        | in a call          | hang up, on the press edge               |                                 |
 |        | its last tone      | enough of it, on the press edge          |                                 |
-|        | a message is read  | call its sender                          | (record: not yet)               |
-|        | idle, unread       | play the next                            | (record: not yet)               |
-|        | idle               | say the last name; again in 3 s: call it | (record: not yet)               |
+|        | a message is read  | call its sender                          | record to its sender while held |
+|        | idle, unread       | play the next                            | record to the last conversation |
+|        | idle               | say the last name; again in 3 s: call it | record to the last conversation |
 | mute   | any                | mute on the press, unmute on the release | speak the state; mute as it was |
 | calls  | ringing            | decline                                  | decline with the ready text     |
 |        | else               | calls on or off                          | do not disturb on or off        |
-| dial N | idle, last tone    | call contact N                           | (record: idle; not yet)         |
+| dial N | idle, last tone    | call contact N                           | idle: record to contact N       |
 | volume | any                | one step                                 | continuous                      |
 | talk and mute | idle        |                                          | the spoken menu (MENU.md)       |
 
 One-button mode, all on release: ringing: answer / hold declines with text; in a call: hang up / hold mutes; its last
 tone: enough of it;
-idle: play or call back, twice calls on or off / hold records (not yet), three times the menu.
+idle: play or call back, twice calls on or off / hold records, three times the menu.
 
 A press belongs to the state it began in: what rings, ends or is answered while a button is down takes the
 meaning from that press (except mute's, which works in any state). So a talk button that is already down
@@ -39,11 +39,13 @@ from callbox.panel.intents import (
     ChangeVolume,
     Decline,
     Dial,
+    EndRecording,
     HangUp,
     Intent,
     NotYet,
     OpenMenu,
     PlayNext,
+    Record,
     SayLast,
     SetCalls,
     SetDoNotDisturb,
@@ -58,12 +60,14 @@ __all__ = [
     "ChangeVolume",
     "Decline",
     "Dial",
+    "EndRecording",
     "HangUp",
     "Intent",
     "NotYet",
     "OpenMenu",
     "PanelView",
     "PlayNext",
+    "Record",
     "SayLast",
     "SetCalls",
     "SetDoNotDisturb",
@@ -136,7 +140,9 @@ def _talk(gesture: ButtonGesture, view: PanelView) -> Intents:
         case Released(was_hold=False) if view.call == "idle":
             return _idle_talk(gesture.pressed_at, view)
         case Held() if view.call == "idle":
-            return (NotYet("recording"),)
+            return (Record(),)
+        case Released(was_hold=True) if view.call == "idle":
+            return (EndRecording(),)
     return ()
 
 
@@ -181,7 +187,9 @@ def _dial(gesture: ButtonGesture, view: PanelView) -> Intents:
         case Released(was_hold=False):
             return (Dial(int(gesture.button.removeprefix("dial"))),)
         case Held() if view.call == "idle":
-            return (NotYet("recording"),)
+            return (Record(int(gesture.button.removeprefix("dial"))),)
+        case Released(was_hold=True) if view.call == "idle":
+            return (EndRecording(),)
     return ()
 
 
@@ -233,7 +241,9 @@ def _only_button(gesture: ButtonGesture, view: PanelView) -> Intents:
 def _only_button_idle(gesture: ButtonGesture, view: PanelView) -> Intents:
     match gesture:
         case Held():
-            return (NotYet("recording"),)
+            return (Record(),)
+        case Released(was_hold=True):
+            return (EndRecording(),)
         case PressedTimes(times=1):
             return _idle_talk(gesture.pressed_at, view)
         case PressedTimes(times=2):

@@ -1,0 +1,249 @@
+"""The desk of voice messages: recorded while a button is held, sent when it comes up; played when their turn comes.
+
+    hold -> (whose name) -> tone -> recording -> release -> stored, queued -> uploads ... downloads -> light -> played
+
+Only what a person said on purpose leaves: muted, nothing is recorded; a mute pressed meanwhile throws it away; less
+than half a second is none. Whatever else ends it (five minutes, a call, a lost microphone) sends what was said.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from callbox.app.calling import Calling
+from callbox.app.core import Core
+from callbox.app.downloads import Downloads, sound_writes
+from callbox.app.people import People
+from callbox.app.post import Post
+from callbox.app.saved import Saved
+from callbox.app.speaking import Speaking
+from callbox.app.uploads import Uploads
+from callbox.audio import facts as audio
+from callbox.audio import ogg
+from callbox.audio.recorder import MOST_S
+from callbox.audio.tones import Tone
+from callbox.base.errors import CallboxError, WrongUse
+from callbox.base.time import Instant, earliest
+from callbox.conversations.items import BlobKey, Item, VoiceItem
+from callbox.crypto.blobs import KEY_BYTES, MAX_CONTENT_BYTES, digest_of, seal_blob
+from callbox.wire.codec import PART_BYTES
+from callbox.wire.signals import Welcome
+
+LEAST_MS = 500
+ID_BYTES = 16
+
+
+@dataclass(slots=True)
+class Take:
+    """What is being recorded, and for whom."""
+
+    contact: str
+    listening: bool = False  # the microphone was asked for
+    unwanted: bool = False
+
+
+class VoiceMessages:
+    """Records, keeps, sends and plays. `muted`: whether the microphone must stay shut."""
+
+    def __init__(
+        self, core: Core, people: People, post: Post, calling: Calling, speaking: Speaking, saved: Saved
+    ) -> None:
+        self._core = core
+        self._people = people
+        self._post = post
+        self._calling = calling
+        self._speaking = speaking
+        self._take: Take | None = None
+        self.muted: Callable[[], bool] = lambda: True
+        self.uploads = Uploads(core, post, self._line_is_free)
+        self.downloads = Downloads(core, people, post, saved, self._line_is_free)
+        post.inbox.on_voice = self.downloads.pump
+
+    # --- recording ----------------------------------------------------------------------------------------------
+
+    @property
+    def recording(self) -> str | None:
+        """For whom something is being recorded now."""
+        return self._take.contact if self._take is not None else None
+
+    def record(self, contact: str | None, named: bool = False) -> None:
+        """The button is held: record for this contact. `named`: say first whom it is for."""
+        if self._take is not None:
+            return
+        known = self._people.get(contact) if contact else None
+        if known is None or not self._people.is_taken_in(known.name) or self.muted() or self._core.ledger.full:
+            why = "the microphone is muted" if self.muted() else "there is nobody to send it to"
+            self._core.log(f"no voice message was recorded: {self._core.ledger.fault or why}")
+            self._fail()
+            return
+        take = self._take = Take(known.name)
+
+        def listen(whole: bool) -> None:
+            if self._take is take:
+                take.listening = True
+                self._core.emit(audio.Play(Tone.RECORD, False), audio.SetCapture(True), audio.StartRecording(MOST_S))
+
+        if named:
+            self._speaking.say("name", listen, name=known.name)
+        else:
+            listen(True)
+
+    def release(self) -> None:
+        """The button came up: send what was said."""
+        take = self._take
+        if take is not None and take.listening:
+            self._core.emit(audio.StopRecording())
+        elif take is not None:
+            self._take = None
+            self._speaking.hush()
+            self._fail()
+
+    def mute_pressed(self) -> None:
+        """Nothing of what is being recorded shall leave."""
+        if self._take is not None:
+            self._take.unwanted = True
+            self.release()
+
+    def recorded(self, fact: audio.Recorded) -> None:
+        """The audio thread hands over what it recorded."""
+        take, self._take = self._take, None
+        if take is None:
+            return
+        sound = ogg.Sound(fact.packets)
+        if take.unwanted or sound.duration_ms < LEAST_MS:
+            self._fail()
+            return
+        try:
+            self.keep(take.contact, ogg.write(fact.packets), sound.duration_ms)
+        except CallboxError as error:
+            self._core.warn(f"a voice message was not kept: {error.what}")
+            self._fail()
+            return
+        if not self._in_call():
+            self._core.emit(audio.Play(Tone.TICK if fact.ended == "stopped" else Tone.ENDED, False))
+
+    def keep(self, contact: str, content: bytes, duration_ms: int) -> VoiceItem:
+        """Store a voice message and send it when it can be. Raises CallboxError if the box cannot take it."""
+        core = self._core
+        known = self._people.get(contact)
+        if known is None or known.permission == "blocked":
+            raise self._people.no_contact(contact)
+        if core.ledger.full:
+            raise CallboxError("The box cannot store any more messages now.", core.ledger.fault or "")
+        item_id, key = core.chance.token(ID_BYTES), core.chance.token(KEY_BYTES)
+        sealed = seal_blob(content, item_id, key)
+        blob = BlobKey(key, digest_of(sealed), len(sealed) // PART_BYTES)
+        item, writes = self._post.threads.voice_spoken(item_id, known.name, duration_ms, core.wall_ms, blob)
+        core.commit([*sound_writes(item_id, known.name, content), *writes], then=self.uploads.pump)
+        return item
+
+    def _fail(self) -> None:
+        if not self._in_call():
+            self._core.emit(audio.Play(Tone.ERROR, False))
+
+    def _in_call(self) -> bool:
+        machine = self._calling.machine
+        return machine.state != "idle" and not (machine.state == "ringing" and self._calling.alerting is None)
+
+    def _line_is_free(self) -> bool:
+        return self._calling.machine.state == "idle"
+
+    # --- what happens -------------------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When something waits for time alone."""
+        return earliest(self.uploads.deadline, self.downloads.deadline)
+
+    def tick(self) -> None:
+        """A call ends a recording; and what waited goes on."""
+        if self._take is not None and self._in_call():
+            self.release()
+        self.uploads.tick()
+        self.downloads.tick()
+
+    def session_up(self, welcome: Welcome) -> None:
+        """There is a session."""
+        self.uploads.session_up(welcome)
+        self.downloads.session_up()
+
+    def session_lost(self) -> None:
+        """There is none any more."""
+        self.uploads.session_lost()
+        self.downloads.session_lost()
+
+    # --- the command line ---------------------------------------------------------------------------------------
+
+    def send_file(self, contact: str, encoded: str) -> dict[str, Any]:
+        """Send an Ogg Opus file, given in base64. Raises WrongUse for what is none."""
+        try:
+            content = base64.b64decode(encoded, validate=True)
+            sound = ogg.read(content)
+        except (binascii.Error, ogg.NotOggOpus) as error:
+            raise WrongUse(f"This is no voice message: {error}.", "Give a WAV or Ogg Opus file.") from None
+        if sound.duration_ms > MOST_S * 1000 or len(content) > MAX_CONTENT_BYTES:
+            raise WrongUse(
+                f"This is too long: {sound.duration_ms // 1000} s, {len(content)} bytes.",
+                f"A voice message has up to {MOST_S // 60} minutes and 2 MiB.",
+            )
+        item = self.keep(contact, content, sound.duration_ms)
+        return {"ok": True, "id": item.id.hex(), "contact": item.contact, "state": item.state}
+
+    def fetch(self, prefix: str, then: Callable[[dict[str, Any]], None]) -> None:
+        """Hand out the sound of the voice message whose id begins so. Raises WrongUse if there is not exactly one."""
+        found = [
+            item
+            for item in self._post.threads.items(limit=1_000_000)
+            if isinstance(item, VoiceItem) and prefix and item.id.hex().startswith(prefix.lower())
+        ]
+        if len(found) != 1:
+            what = "Several voice messages begin" if found else "No voice message begins"
+            raise WrongUse(f"{what} with {prefix!r}.", "`callbox messages` shows their numbers.")
+        item = found[0]
+        if item.state in ("coming", "lost"):
+            raise WrongUse("The sound of this message is not here.", item.problem or "It is still being fetched.")
+
+        def read(content: bytes | None) -> None:
+            if not content:
+                then({"ok": False, "error": "The sound of this message cannot be read.", "cure": ""})
+            else:
+                sound = base64.b64encode(content).decode()
+                then({"ok": True, "id": item.id.hex(), "contact": item.contact, "sound": sound})
+
+        self._core.read_sound(item.id, read)
+
+
+class VoicePlayer:
+    """Plays voice messages for the reading desk."""
+
+    def __init__(self, core: Core, speaking: Speaking) -> None:
+        self._core = core
+        self._speaking = speaking
+        self._playing = 0  # which play this is; a stop makes the answers to earlier ones stale
+
+    def play(self, item: Item, ended: Callable[[bool], None]) -> None:
+        """Play one. `ended(True)`: it was heard to its end."""
+        self._playing += 1
+        this = self._playing
+
+        def read(content: bytes | None) -> None:
+            if this != self._playing:
+                return
+            try:
+                sound = ogg.read(content or b"")
+            except ogg.NotOggOpus as error:
+                self._core.warn(f"a voice message cannot be played: {error}")
+                self._core.emit(audio.Play(Tone.ERROR, False))
+                ended(False)
+                return
+            ticket = self._speaking.ticket()
+            self._speaking.on_ended[ticket] = ended
+            self._core.emit(audio.PlaySound(sound, ticket))
+
+        self._core.read_sound(item.id, read)
+
+    def stop(self) -> None:
+        """Be silent at once: the speaking desk, which is hushed next, lets go of what plays."""
+        self._playing += 1
