@@ -36,7 +36,11 @@ class Memory:
 
     def keep(self, text: str, language: str, samples: Samples) -> None:
         """Remember the sound of a text if it is short, as the box's own sentences are."""
-        if len(text) > MOST_REMEMBERED_CHARACTERS or samples.nbytes > self._most_bytes:
+        if (
+            len(text) > MOST_REMEMBERED_CHARACTERS
+            or samples.nbytes > self._most_bytes
+            or (text, language) in self._known
+        ):
             return
         self._known[text, language] = samples
         self.size_bytes += samples.nbytes

@@ -209,7 +209,7 @@ _RULES: dict[str, Callable[[ButtonGesture, PanelView], Intents]] = {
 
 def _chord(gesture: ButtonGesture, view: PanelView) -> Intents | None:
     """Two buttons held together are for the menu and the reset, and mean nothing of their own; None: no chord."""
-    menu = view.call == "idle" and view.buttons_held >= {"talk", "mute"}
+    menu = view.call == "idle" and view.buttons_held >= {"talk", "mute"} and not _began_before(gesture, view)
     reset = view.buttons_held >= {"calls", "mute"}
     match gesture:
         case Held(button="talk") if menu:

@@ -18,16 +18,7 @@ AMPLITUDE = 4000
 AUDIBLE = 100.0
 
 _TIME_S = np.arange(CYCLE_SAMPLES) / RATE_HZ
-
-
-def _waves(pitches_hz: list[int]) -> NDArray[np.complex64]:
-    waves: NDArray[np.complex64] = np.exp(2j * np.pi * np.outer(pitches_hz, _TIME_S)).astype(np.complex64)
-    return waves
-
-
-_LOW = _waves([LOW_HZ + STEP_HZ * half for half in range(16)])
-_HIGH = _waves([HIGH_HZ + STEP_HZ * half for half in range(16)])
-_MARKS = _waves([BEGIN_HZ, END_HZ])
+_BIN_HZ = RATE_HZ // CYCLE_SAMPLES  # of one cycle's spectrum: every tone has a bin of its own
 
 
 class SimulatedVoice:
@@ -39,7 +30,8 @@ class SimulatedVoice:
         plain = harmless(text).encode("utf-8", "replace")
         if not plain:
             return silence(0)
-        cycles = [_MARKS[0].imag, *(_LOW[byte & 15].imag + _HIGH[byte >> 4].imag for byte in plain), _MARKS[1].imag]
+        letters = (_tone(LOW_HZ + STEP_HZ * (byte & 15)) + _tone(HIGH_HZ + STEP_HZ * (byte >> 4)) for byte in plain)
+        cycles = [_tone(BEGIN_HZ), *letters, _tone(END_HZ)]
         return (AMPLITUDE * np.concatenate(cycles)).astype(np.int16)
 
 
@@ -52,15 +44,17 @@ class Ear:
 
     def hear(self, samples: Samples) -> None:
         """Take one cycle."""
-        begin, end = _loudness(_MARKS, samples)
-        if begin > AUDIBLE:
+        if self._bytes is None and not samples.any():
+            return
+        loudness = np.abs(np.fft.rfft(samples)) * (2 / CYCLE_SAMPLES)
+        if loudness[BEGIN_HZ // _BIN_HZ] > AUDIBLE:
             self._cut()
             self._bytes = bytearray()
-        elif self._bytes is not None and end > AUDIBLE:
+        elif self._bytes is not None and loudness[END_HZ // _BIN_HZ] > AUDIBLE:
             self.words.append(self._bytes.decode("utf-8", "replace"))
             self._bytes = None
         elif self._bytes is not None:
-            low, high = _loudness(_LOW, samples), _loudness(_HIGH, samples)
+            low, high = (loudness[from_hz // _BIN_HZ :][:16] for from_hz in (LOW_HZ, HIGH_HZ))
             if min(low.max(), high.max()) > AUDIBLE:
                 self._bytes.append(int(low.argmax()) | int(high.argmax()) << 4)
             else:
@@ -72,10 +66,10 @@ class Ear:
             self._bytes = None
 
 
-def _loudness(waves: NDArray[np.complex64], samples: Samples) -> NDArray[np.float32]:
-    """Return the amplitude of each wave in one cycle."""
-    heard: NDArray[np.float32] = np.abs(waves @ samples.astype(np.float32)) * np.float32(2 / CYCLE_SAMPLES)
-    return heard
+def _tone(pitch_hz: int) -> NDArray[np.float64]:
+    """Return one cycle of a tone."""
+    wave: NDArray[np.float64] = np.sin(2 * np.pi * pitch_hz * _TIME_S)
+    return wave
 
 
 def voice(**options: object) -> Voice:
