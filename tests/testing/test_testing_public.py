@@ -21,8 +21,8 @@ OFFERED: dict[type, set[str]] = {
     World: {"at_every_step", "box", "call", "friends", "now", "run", "story", "until", "wall_ms"},
     SimulatedBox: {
         "ask", "ask_later", "call", "call_lines", "hears", "hears_sound", "hears_tone", "hold", "join", "kill", "light",
-        "on", "press", "recently_heard", "release", "rhythm", "says", "start", "state", "stop", "thread", "voice_leaves",
-        "words",
+        "on", "press", "recently_heard", "release", "rhythm", "says", "start", "state", "stop", "thread",
+        "voice_leaves", "words",
     },
     SimulatedServer: {"invite", "kill", "start"},
     Network: {"blackhole", "cut", "restore", "set_conditions"},
