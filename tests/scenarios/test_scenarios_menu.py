@@ -1,6 +1,8 @@
 """The spoken menu of whole boxes: opened, stepped through, listened to, and closed by whatever happens."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -209,6 +211,45 @@ def test_a_new_box_is_confirmed(world: World) -> None:
     assert contact is not None
     assert contact.changed_key is None
     assert contact.account_key == b"n" * 32
+
+
+class Asking:
+    """A further box that asks to be linked."""
+
+    def __init__(self) -> None:
+        self.numbers = "1234 5678 9012"
+        self.answers: list[str] = []
+        self.on_asked: Callable[[str], None] = lambda numbers: None
+
+    def confirm(self, numbers: str) -> dict[str, Any]:
+        self.answers.append(numbers)
+        return {"ok": True}
+
+    def refuse(self) -> dict[str, Any]:
+        self.answers.append("refused")
+        return {"ok": True}
+
+
+@pytest.mark.parametrize(
+    ("choice", "said", "answers"),
+    [
+        ("Leave it.", "Nothing was changed.", []),
+        ("The numbers are the same.", "The new box is linked.", ["1234 5678 9012"]),
+        ("The numbers differ.", "Then it was not your box. It was not linked.", ["refused"]),
+    ],
+)
+def test_a_further_box_asks_to_be_linked(world: World, choice: str, said: str, answers: list[str]) -> None:
+    box, asking = world.box("kitchen"), Asking()
+    box.box.spoken.join_linking(asking)
+    asking.on_asked(asking.numbers)
+    box.press("calls")  # any event lets the box look; what it says to it comes first
+    choose(world, box, "Link a new box.")
+    box.says("The new box must say the same numbers.")
+    box.says("1 2 3 4, 5 6 7 8, 9 0 1 2.")
+    step_to(world, box, choice)
+    box.press("talk")
+    box.says(said)
+    assert asking.answers == answers
 
 
 def test_network(world: World) -> None:

@@ -124,6 +124,12 @@ class Announcing:
         if self._core.settings.speech.announce and self._reading.contact is None:
             self._speaking.say(key)
 
+    def link_asked(self) -> None:
+        """A further box asks to be linked: its person waits for an answer."""
+        self._core.emit(Play(Tone.MESSAGE, False))
+        if self._state == "idle":
+            self._speaking.say("link_asked")
+
     def say_last(self, contact: str | None) -> None:
         """Say whose conversation was last."""
         self._core.emit(Play(Tone.TICK, False))

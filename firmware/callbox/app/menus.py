@@ -3,6 +3,9 @@
 `panel.menu` knows where one is in it and what a press does there; here is what that means for this box.
 """
 
+from collections.abc import Callable
+from typing import Any, Protocol
+
 from callbox.app.announcing import Announcing, local_time
 from callbox.app.core import Core
 from callbox.app.people import People
@@ -18,6 +21,19 @@ from callbox.panel.gestures import ButtonGesture
 from callbox.panel.menu import Closed, Do, Effect, Enter, Item, Menu, SayChoice, SayItem
 
 GROUPS_AT_ONCE = 4  # of the safety number's twelve: as many as one line of `callbox verify` shows
+
+
+class LinkAsks(Protocol):
+    """What the menu needs of the desk that links further devices: `numbers` is empty while none asks."""
+
+    on_asked: Callable[[str], None]
+
+    @property
+    def numbers(self) -> str: ...
+
+    def confirm(self, numbers: str) -> dict[str, Any]: ...
+
+    def refuse(self) -> dict[str, Any]: ...
 
 
 class Menus:
@@ -40,9 +56,10 @@ class Menus:
         self._speaking = speaking
         self._reading = reading
         self._announcing = announcing
-        self._server = server
+        self.server: Callable[[], str] = lambda: server
+        self.linking: LinkAsks | None = None
         self._menu = Menu(one_button)
-        self._number: tuple[str, str] | None = None  # whose safety number was said, and which
+        self._number: tuple[str, str] | None = None  # whose number was said ("": of a box to be linked), and which
 
     @property
     def is_open(self) -> bool:
@@ -90,6 +107,8 @@ class Menus:
         if last is not None and last.current_key is not None:
             items.append(Item("compare", last.name))
         items += [Item("new_box", contact.name) for contact in contacts if is_changed(contact)]
+        if self.linking is not None and self.linking.numbers:
+            items.insert(0, Item("link"))  # somebody stands at the other box and waits
         return [*items, Item("network")]
 
     # --- how it sounds ----------------------------------------------------------------------------------------------
@@ -124,12 +143,18 @@ class Menus:
                 return [say("numbers", name=item.about), *self._groups(item.about)]
             case "new_box":
                 return [say("new_box", name=item.about)]
+            case "link" if self.linking is not None:
+                self._number = ("", self.linking.numbers)
+                return [say("link_numbers"), *self._digits(self.linking.numbers)]
         return []
 
     def _groups(self, name: str) -> list[Piece]:
         """Return the safety number, digit by digit, in groups of five and lines of four groups."""
         number = str(self._people.safety_number(name)["number"])
         self._number = (name, number)
+        return self._digits(number)
+
+    def _digits(self, number: str) -> list[Piece]:
         groups = [" ".join(group) for group in number.split()]
         lines = [groups[start : start + GROUPS_AT_ONCE] for start in range(0, len(groups), GROUPS_AT_ONCE)]
         return [Piece(", ".join(line) + ".", self._speaking.phrases.language) for line in lines]
@@ -151,6 +176,8 @@ class Menus:
                     self._compared(item.about, choice)
                 case "new_box":
                     self._confirm(item.about, choice)
+                case "link":
+                    self._link(choice)
                 case "network":
                     self._speaking.speak([self._network()])
         except CallboxError as error:
@@ -204,6 +231,18 @@ class Menus:
         else:
             self._speaking.say("left")
 
+    def _link(self, choice: str) -> None:
+        """The numbers of both boxes were compared: the ones that were said here, or nothing."""
+        said = self._number
+        if choice == "leave" or self.linking is None or said is None or said[0]:
+            self._speaking.say("left")
+        elif choice == "same":
+            self.linking.confirm(said[1])
+            self._speaking.say("linked")
+        else:
+            self.linking.refuse()
+            self._speaking.say("not_linked")
+
     def _network(self) -> Piece:
         say, since_ms = self._speaking.piece, self._announcing.up_since_ms
         if not self._core.link.up:
@@ -211,7 +250,7 @@ class Menus:
         if since_ms is None or not self._people.clock_trusted:
             return say("connected")
         return say(
-            "connected_since", server=self._server, time=local_time(since_ms, self._people, self._speaking.phrases)
+            "connected_since", server=self.server(), time=local_time(since_ms, self._people, self._speaking.phrases)
         )
 
 

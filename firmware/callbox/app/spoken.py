@@ -7,7 +7,7 @@ reading      messages aloud, one for each press      menus        the spoken men
 from callbox.app.announcing import Announcing
 from callbox.app.calling import Calling
 from callbox.app.core import Core
-from callbox.app.menus import Menus
+from callbox.app.menus import LinkAsks, Menus
 from callbox.app.people import People
 from callbox.app.phrases import load_phrases
 from callbox.app.post import Post
@@ -25,6 +25,11 @@ class Spoken:
         self.announcing = Announcing(core, people, post, calling, self.speaking, self.reading)
         self.menus = Menus(core, people, post, self.speaking, self.reading, self.announcing, server, one_button)
         self.announcing.on_call = self.menus.close
+
+    def join_linking(self, linking: LinkAsks) -> None:
+        """Let a further box be linked from the menu; whoever is at this one hears that it asks."""
+        self.menus.linking = linking
+        linking.on_asked = lambda numbers: self.announcing.link_asked()
 
     @property
     def deadline(self) -> Instant | None:

@@ -47,7 +47,12 @@ ENTRIES: Mapping[str, Entry] = {
             ("leave", "again", "same", "other"),
         ),
         Entry("new_box", "for each contact with a new box", "confirms it", ("leave", "confirm")),
-        Entry("link", "this box can take in another", "makes a second box part of this account"),
+        Entry(
+            "link",
+            "a further box asks to be linked",
+            "says the numbers that both boxes show; confirmed, it becomes part of this account",
+            ("leave", "again", "same", "other"),
+        ),
         Entry("network", "always", "says to which server the box is connected, and since when"),
     )
 }
