@@ -25,12 +25,14 @@ from callbox.app.facts import call_facts, media_facts
 from callbox.app.front import Front
 from callbox.app.interrupted import Interrupted
 from callbox.app.keys import Keys
+from callbox.app.own import Own
 from callbox.app.people import People
 from callbox.app.post import Post
 from callbox.app.records import Records
 from callbox.app.saved import Saved
 from callbox.app.settings import BoxSettings
 from callbox.app.spoken import Spoken
+from callbox.app.voice_files import VoiceFiles
 from callbox.app.voice_messages import VoiceMessages, VoicePlayer
 from callbox.audio import facts as audio
 from callbox.base.chance import Chance
@@ -46,7 +48,6 @@ from callbox.panel.parts import Board
 from callbox.wire.cards import Card
 from callbox.wire.signals import (
     Deliver,
-    DevicesChanged,
     PrekeysLow,
     RingEnded,
     RouteClosed,
@@ -75,7 +76,12 @@ class Box:
         self._leave_at: Instant | None = None
         self.keys = Keys(saved)
         credentials = Credentials(
-            saved.identity.account, saved.identity.device, saved.identity.sign_login, self.keys.next_epoch, __version__
+            saved.identity.account,
+            saved.identity.device,
+            saved.identity.sign_login,
+            self.keys.next_epoch,
+            __version__,
+            saved.identity.record,
         )
         session = Session(credentials, place.server_id, chance)
         self.core = core = Core(settings, saved.identity, saved.sessions, session, chance)
@@ -101,6 +107,9 @@ class Box:
         self.front.remember_volume(saved.volume)
         self.spoken.announcing.panel = self.front.spoken_facts
         self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
+        self.own = Own(core, self.keys, self.directory, self.people, self.post, saved, lambda: self._in_call)
+        self.own.join(self.control)
+        self.own.agreeing.on_calls = lambda enabled: self.calling.feed(call_happened.CallsSet(enabled))
         self.interrupted = Interrupted(core, self.calling, self.front, self.post, saved.current_call)
         self.records.join(self.control)
         self.records.stop = self._stopping
@@ -108,7 +117,7 @@ class Box:
         self.front.on_mute = self.interrupted.note
         self.directory.on_device_gone = self._device_gone
         self.people.on_confirmed = self.post.confirmed
-        self.directory.on_key_changed = lambda account: self.calling.feed(call_happened.KeyChanged(account))
+        self.directory.on_key_changed = self._key_changed
         self.post.on_call_letter = self.calling.receive
         self.post.inbox.on_offer_again = self.calling.offered_again
         self._link_problem = ""
@@ -130,6 +139,7 @@ class Box:
             self.spoken.deadline,
             self.records.deadline,
             self._leave_at,
+            self.own.deadline,
         )
 
     def handle(self, event: happened.Event, now: Instant) -> list[Effect]:
@@ -169,6 +179,7 @@ class Box:
         self.voice_messages.tick()
         self.records.tick()
         if self._leave_at is not None and now >= self._leave_at:
+        self.own.tick()
             core.emit(*core.link.stop(now))
             self.finished = True
 
@@ -220,7 +231,7 @@ class Box:
             RouteOpened: self.calling.media.route_opened,
             RouteClosed: self.calling.media.route_closed,
             PrekeysLow: lambda message: self.keys.publish(message.left),
-            DevicesChanged: lambda message: self.directory.changed(message.account),
+            **self.own.from_server(),
         }
 
     def _started(self) -> None:
@@ -246,10 +257,9 @@ class Box:
 
     def _session_up(self, event: link.SessionUp) -> None:
         self.front.status, self._link_problem = "connected", ""
-        self.core.log(f"connected to {self._place.address}")
+        self.core.log(f"connected to {self.own.moving.dialled}")
         self.directory.session_started()
-        self.keys.publish(event.welcome.prekeys_left)
-        self.people.session_up(event.welcome)
+        self.own.session_up(event.welcome)
         self.post.session_up()
         self.voice_messages.session_up(event.welcome)
         self.records.session_up(event.welcome)
@@ -263,6 +273,7 @@ class Box:
         self.post.session_lost()
         self.voice_messages.session_lost()
         self.calling.link_lost()
+        self.own.session_lost()
 
     def _link_trouble(self, why: str, cure: str = "") -> None:
         """Each failed attempt says why; what only a person can mend was said, with its cure, just before."""
@@ -272,7 +283,7 @@ class Box:
         problem = f"{why} {cure}".strip()
         if problem != self._link_problem:
             self._link_problem = problem
-            self.core.warn(f"no connection to {self._place.address}: {problem}")
+            self.core.warn(f"no connection to {self.own.moving.dialled}: {problem}")
 
     def _incoming(self, message: ServerMessage) -> None:
         handler = self._from_server.get(type(message))
@@ -280,6 +291,15 @@ class Box:
             handler(message)
 
     def _device_gone(self, device: str) -> None:
+    @property
+    def _in_call(self) -> bool:
+        return self.calling.machine.state != "idle"
+
+    def _key_changed(self, account: str) -> None:
+        """A contact has another account key: no call with it goes on; text follows where nobody vouched for the old."""
+        self.calling.feed(call_happened.KeyChanged(account))
+        self.post.confirmed(account)
+
         """An account gave a device of its own up: nothing is written to it, and no call with it goes on."""
         self.post.device_gone(device)
         media = self.calling.media.current
@@ -295,7 +315,7 @@ class Box:
     def _stopping(self) -> None:
         """Hang up politely, give the letter a moment to leave, then end."""
         if self._leave_at is None:
-            in_call = self.calling.machine.state != "idle"
+            in_call = self._in_call
             self.calling.feed(call_happened.HungUp())
             self._leave_at = self.core.now + (GOODBYE_S if in_call else 0.0)
 
@@ -308,7 +328,7 @@ class Box:
     def card(self) -> str:
         """Return this box's contact card."""
         identity = self.core.identity
-        return str(Card(identity.account, self._place.address, card_fingerprint(identity.account_public)))
+        return str(Card(identity.account, self.own.moving.address, card_fingerprint(identity.account_public)))
 
     def status(self) -> dict[str, Any]:
         """Return the facts that `callbox status` prints."""
@@ -318,7 +338,7 @@ class Box:
             "ok": True,
             "name": self.core.identity.account,
             "version": __version__,
-            "server": self._place.address,
+            "server": self.own.moving.address,
             "link": "connected" if self.core.link.up else self._link_problem or "connecting",
             "state": machine.state.value,
             "call": call_facts(view, self.calling.media.code, self.core.now) if view else None,
@@ -331,4 +351,5 @@ class Box:
             "media": media_facts(meter) if talking and meter else None,
             "fault": front.fault,
             "speech": self.spoken.status(),
+            "told": [{"at_ms": at_ms, "text": text} for at_ms, text in self.core.told],
         }

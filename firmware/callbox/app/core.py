@@ -4,6 +4,7 @@ A desk (calling, post, front, control) is a part of the pure box. It never waits
 with a continuation for the answer, or commits with a continuation for the disk.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from callbox.app.effects import Effect, Log, ReadSound
@@ -25,6 +26,7 @@ from callbox.wire.signals import Class, ClientMessage, Envelope, ServerMessage, 
 Reply = Callable[[ServerMessage | None], None]
 
 MOST_COMPLAINTS = 20
+MOST_TOLD = 8
 COMPLAINTS_OVER_S = 60.0
 
 
@@ -46,6 +48,7 @@ class Core:
         self._replies: dict[int, Reply] = {}
         self._reads: dict[int, Callable[[bytes | None], None]] = {}
         self._reads_begun = 0
+        self.told: deque[tuple[int, str]] = deque(maxlen=MOST_TOLD)
         self._complaints = 0
         self._complaints_since: Instant = 0.0
 
@@ -75,6 +78,11 @@ class Core:
         """Tell the operator what should not be."""
         # What is wrong and its cure come on two lines; a line of the log must stand by itself.
         self.emit(Log("warning", ". ".join(line.rstrip(".") for line in text.splitlines())))
+
+    def tell(self, text: str) -> None:
+        """Tell the owner something that a person should know: in the log, and in `callbox status` for a while."""
+        self.warn(text)
+        self.told.append((self.wall_ms, text))
 
     def complain(self, text: str) -> None:
         """Tell the operator of something that others can bring about as often as they like: a few times a minute.

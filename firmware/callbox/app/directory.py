@@ -5,7 +5,7 @@ confirms it, and is written to only where nobody vouched for the old one (`conta
 server, so nothing is believed but signatures, and what is kept is bounded.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -43,6 +43,7 @@ class Directory:
         self._claimed_at: dict[tuple[str, SessionClass], Instant] = {}
         self.on_key_changed: Callable[[str], None] = lambda account: None
         self.on_device_gone: Callable[[str], None] = lambda device: None
+        self.on_own: Callable[[DeviceRecord, SignedRecord], None] = lambda record, signed: None
         for value in saved.values():
             record = verify_record(_signed.decode(value))
             self._records[record.account, record.device] = record
@@ -55,6 +56,10 @@ class Directory:
     def devices(self, account: str) -> list[DeviceRecord]:
         """Return the devices of `account` that may be written to."""
         return [record for record in self._of(account) if self.may_write(record)]
+
+    def given_up(self, account: str) -> list[DeviceRecord]:
+        """Return the devices of `account` that nothing is written to any more."""
+        return [record for record in self._of(account) if not self.may_write(record)]
 
     def may_write(self, record: DeviceRecord) -> bool:
         """Say whether letters may be sealed for this device: it lives, and has the key that its owner is known by."""
@@ -148,14 +153,25 @@ class Directory:
 
         self._core.request(lambda number: FetchDevices(number, account), answered)
 
+    def told(self, account: str, records: Iterable[SignedRecord]) -> None:
+        """Take records that came otherwise than from the server: sealed, or out of our own store."""
+        self._take_in(account, [DevicePrekey(record, None) for record in records], None)
+
     def _learn(self, account: str, devices: tuple[DevicePrekey, ...], cls: SessionClass | None) -> None:
         self._fresh.add(account)
+        self._take_in(account, devices, cls)
+
+    def _take_in(self, account: str, devices: Iterable[DevicePrekey], cls: SessionClass | None) -> None:
         for entry in devices:
             try:
                 record = verify_record(entry.record)
             except (Untrusted, MalformedMessage) as error:
                 self._core.complain(f"server gave a device record of {account} that does not hold: {error}")
                 continue
+            if record.account == account == self._core.identity.account:
+                self.on_own(record, entry.record)
+                if record.device == self._core.identity.device:
+                    continue
             if record.account == account and self._accept(record, entry):
                 self._start_session(record, entry, cls)
 
@@ -188,19 +204,34 @@ class Directory:
         if contact is not None and record.account_key in contact.former_keys:
             return "whose key was given up for a new one"
         if known is None:
-            return "too many" if len(self._of(record.account)) >= MOST_DEVICES else ""
+            return "too many" if len(self._of(record.account)) >= MOST_DEVICES and not self._make_room(record) else ""
         if record.account_key != known.account_key or record.sequence < known.sequence:
             return "that is older or foreign"
         return (
             "that differs from one of the same number" if record.sequence == known.sequence and record != known else ""
         )
 
+    def _make_room(self, record: DeviceRecord) -> bool:
+        """Forget the device that was given up first, if there is one, for another one of its account."""
+        oldest = next((known for known in self._of(record.account) if known.revoked), None)
+        if oldest is not None:
+            self._drop(oldest)
+        return oldest is not None
+
+    def _drop(self, record: DeviceRecord) -> None:
+        del self._records[record.account, record.device], self._owners[record.device]
+        self._core.sessions.forget(record.device)
+        self._core.commit([Delete(PEERS, f"{record.account}/{record.device}")])
+
     def _keep(self, record: DeviceRecord, entry: DevicePrekey) -> None:
         key = (record.account, record.device)
         self._records[key] = record
         self._owners[record.device] = record.account
         self._core.commit([Put(PEERS, "/".join(key), msgspec.msgpack.encode(entry.record))])
-        strangers = {account: None for account, _ in self._records if self._contacts.get(account) is None}
+        own = self._core.identity.account
+        strangers = {
+            account: None for account, _ in self._records if account != own and self._contacts.get(account) is None
+        }
         if len(strangers) > MOST_STRANGERS:
             self.forget(next(iter(strangers)))
 
@@ -212,9 +243,7 @@ class Directory:
     def forget(self, account: str) -> None:
         """Let go of an account's devices and sessions; they are fetched again when a letter of theirs comes."""
         for record in self._of(account):
-            del self._records[record.account, record.device], self._owners[record.device]
-            self._core.sessions.forget(record.device)
-            self._core.commit([Delete(PEERS, f"{record.account}/{record.device}")])
+            self._drop(record)
 
     def _start_session(self, record: DeviceRecord, entry: DevicePrekey, cls: SessionClass | None) -> None:
         if cls is None or entry.key is None or self._core.sessions.has(record.device, cls):

@@ -35,6 +35,13 @@ class ReadSound:
 
 
 @dataclass(frozen=True, slots=True)
+class Readdress:
+    """Lanes that are opened from now on go to this server address; those that are open were closed before."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShowLights:
     """Brightness 0..1 per light of the board."""
 
@@ -88,6 +95,6 @@ class Log:
 
 
 OwnEffect: TypeAlias = (
-    Commit | SettleStore | ReadSound | ShowLights | AttachRoute | DetachRoute | Speak | Answer | MoveButton | Log
+    Commit | SettleStore | Readdress | ReadSound | ShowLights | AttachRoute | DetachRoute | Speak | Answer | MoveButton | Log
 )
 Effect: TypeAlias = OwnEffect | LinkEffect | Command

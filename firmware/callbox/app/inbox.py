@@ -47,6 +47,7 @@ class Inbox:
         self._core = core
         self._people = people
         self._directory = directory
+MAX_TOLD_AGAIN = 1024
         self._threads = threads
         self._outbox = outbox
         self.seen = Seen(saved.store.load(SEEN))
@@ -66,6 +67,8 @@ class Inbox:
             self._core.complain("the server delivered a letter of an impossible name; dropped")
             self._acknowledge(envelope)
             return
+        self._told_again: set[tuple[str, bytes]] = set()
+        self.on_own: Callable[[str, Body], list[Write]] = lambda account, body: []
         held = self._held.get(sender)
         if held is not None:
             if len(held) < MAX_HELD:
@@ -95,6 +98,7 @@ class Inbox:
                 self._open(envelope, record)
 
     def _open(self, envelope: Envelope, record: DeviceRecord) -> None:
+        self._told_again.clear()
         core = self._core
         if envelope.cls != "call" and (envelope.from_device, envelope.message_id) in self.seen:
             self._acknowledge(envelope)
@@ -109,7 +113,7 @@ class Inbox:
             inner = open_letter(core.sessions, core.identity, record, envelope, core.now)
         except Undecryptable as error:
             core.complain(f"a letter of {record.account} does not open: {error}")
-            self._acknowledge(envelope)
+            self._seen_again(envelope, record)
             self._renew(record, envelope)
         except Untrusted as error:
             core.complain(f"a letter said to be of {record.account} was refused: {error}")
@@ -134,6 +138,26 @@ class Inbox:
             case Heard(messages=messages, mark=mark):
                 writes += self._outbox.delivered(record.device, messages)
                 writes += self._threads.mark(messages, mark, account) if confirmed else []
+    def _seen_again(self, envelope: Envelope, record: DeviceRecord) -> None:
+        """A letter that is here already: its acknowledgement was lost, or the server was restored from a backup.
+
+        Then our "delivered" may be lost too, and the sender waits for it: say it once more, once per session.
+        """
+        letter = (envelope.from_device, envelope.message_id)
+        known = self._people.get(record.account)
+        silent = known is not None and known.permission == "blocked"
+        told = silent or letter in self._told_again or len(self._told_again) >= MAX_TOLD_AGAIN
+        if envelope.cls == "mail" and not told:
+            self._told_again.add(letter)
+            self._core.commit(self._delivered(envelope.message_id, record), then=self.pump)
+        self._acknowledge(envelope)
+
+    def _delivered(self, message_id: bytes, record: DeviceRecord) -> list[Write]:
+        """Queue the mark for a letter of this device."""
+        core, receipt = self._core, msgspec.msgpack.encode(Heard((message_id,), "delivered"))
+        token, device = core.chance.token(16), [record.device]
+        return self._outbox.queue(token, record.account, "receipt", receipt, core.wall_ms, device)[1]
+
             case MissedCall(call_id=call_id, knock=knock):
                 contact = self._people.get(account)
                 if contact is not None and confirmed:
@@ -144,16 +168,14 @@ class Inbox:
             case Probe():
                 writes += self._outbox.reseal(record.device)
         if envelope.cls == "mail" and welcome != "drop":  # to whom we drop, we look switched off
-            receipt = msgspec.msgpack.encode(Heard((inner.message_id,), "delivered"))
-            _, queued = self._outbox.queue(
-                core.chance.token(16), account, "receipt", receipt, core.wall_ms, [record.device]
-            )
-            writes += queued
+            writes += self._delivered(inner.message_id, record)
 
         def stored() -> None:
             self._acknowledge(envelope)
             if isinstance(inner.body, Text) and welcome != "drop":
                 self.on_text(welcome)
+            case DeviceList() | OwnRecords() | OwnText() | OwnCall() | OwnMarks():
+                writes += self.on_own(account, inner.body)
             elif isinstance(inner.body, VoiceMessage):
                 self.on_voice()
             self.pump()

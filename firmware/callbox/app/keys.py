@@ -4,12 +4,14 @@ The epoch grows with every login and is on disk *before* it is used: the next on
 serves. So a box that crashed never repeats one, and a server that has seen a higher one knows an old backup.
 """
 
+from collections.abc import Callable
+
 from callbox.app.core import Core
 from callbox.app.ledger import Then
-from callbox.app.saved import Saved, keep_epoch, keep_identity
+from callbox.app.saved import Saved, keep_epoch, keep_identity, keep_welcomed
 from callbox.base.time import Instant
 from callbox.conversations.stores import Put
-from callbox.wire.signals import Accepted, PublishPrekeys, ServerMessage
+from callbox.wire.signals import Accepted, PublishPrekeys, ServerMessage, Welcome
 
 PREKEYS = 50
 REFILL_BELOW = 20
@@ -26,6 +28,10 @@ class Keys:
         self._core: Core | None = None
         self._publishing = False
         self._rolled_back_at: Instant | None = None
+        self._welcomed = saved.welcomed_epoch
+        self._renew_all = False
+        self._server_restored_at: Instant | None = None
+        self.on_gap: Callable[[], None] = lambda: None
 
     def join(self, core: Core) -> None:
         """Take the core, which needs `next_epoch` before it can be made itself."""
@@ -43,21 +49,59 @@ class Keys:
         self._epoch += 1
         self._core.commit([keep_epoch(self._epoch)], then, urgent=True)
 
+    @property
+    def published(self) -> bool:
+        """Whether the server holds prekeys of ours, as far as we know."""
+        return not self._publishing and not self._renew_all
+
+    def session_up(self, welcome: Welcome) -> None:
+        """Publish prekeys if few are left. A server that knows an earlier login of ours than the last was restored
+        from a backup: then, and where this box was, everything that either side forgot is told again (`on_gap`).
+        """
+        assert self._core is not None
+        now, epoch = self._core.now, self._epoch - 1
+        known, self._welcomed = welcome.known_epoch, self._welcomed
+        if known is not None and known < self._welcomed and self._may_doubt(now):
+            self._server_restored_at = now
+            self._renew_all = True
+            self._core.tell(
+                "The server was restored from a backup and has forgotten what came after it: this box tells it again."
+            )
+        self._welcomed = epoch
+        self._core.commit([keep_welcomed(epoch)])
+        if self._renew_all:
+            self.on_gap()
+        self.publish(0 if self._renew_all else welcome.prekeys_left)
+
+    def _may_doubt(self, now: Instant) -> bool:
+        last = self._server_restored_at
+        return last is None or now - last >= ROLL_BACKS_APART_S
+
     def publish(self, left: int) -> None:
-        """Give the server fresh prekeys when few are left; our copy is on disk before they are offered."""
+        """Give the server fresh prekeys when few are left; our copy is on disk before they are offered.
+
+        After a gap those that lie at the server may be used up, or their secrets gone: new ones take their place.
+        """
         core = self._core
         if core is None or left >= REFILL_BELOW or self._publishing:
             return
         self._publishing = True
-        keys = self._identity.new_prekeys(PREKEYS - left, fallback=True)
+        replace_all = self._renew_all
+        if replace_all:
+            self._identity.mark_published()  # what was made before counts no more
+        keys = self._identity.new_prekeys(PREKEYS if replace_all else PREKEYS - left, fallback=True)
 
         def published(message: ServerMessage | None) -> None:
             self._publishing = False
             if isinstance(message, Accepted):
+                self._renew_all = self._renew_all and not replace_all
                 self._identity.mark_published()
                 core.commit([self._saved()])
 
-        core.commit([self._saved()], then=lambda: core.request(lambda number: PublishPrekeys(number, keys), published))
+        def publish() -> None:
+            core.request(lambda number: PublishPrekeys(number, keys, replace_all), published)
+
+        core.commit([self._saved()], then=publish)
 
     def rolled_back(self, server_epoch: int) -> None:
         """The server knows a later login: this box's storage is an old copy.
@@ -70,8 +114,12 @@ class Keys:
         if not self._epoch - 1 <= server_epoch <= MOST_EPOCH:
             core.warn("the server names a connection epoch that cannot be; it is not believed")
             return
-        core.warn("this box's storage is older than the server remembers (a restored card?): sessions are made anew")
+        core.tell(
+            "This box was set back: its card is an older copy. What came since is not on it. It makes new keys "
+            "with everybody and goes on. If another card of this box is still in use, take that one out of use."
+        )
         core.sessions.forget_all()
+        self._renew_all = True
         self._epoch = server_epoch
         again = self._rolled_back_at is not None and core.now - self._rolled_back_at < ROLL_BACKS_APART_S
         self._rolled_back_at = core.now

@@ -137,6 +137,38 @@ class People:
         self._untold_rows.pop(name, None)
         return self._contacts.forget(name)
 
+    # --- what another device of this account decided ------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """Grows with every change of a contact."""
+        return self._contacts.revision
+
+    def agreed(self, contact: Contact) -> list[Write]:
+        """Take a contact as another device of ours has it; the server hears of it from both."""
+        known = self._contacts.get(contact.name)
+        writes = self._contacts.agreed(contact, self._core.wall_ms)
+        if writes and (known is None or known.permission != contact.permission):
+            self._untold_rows[contact.name] = contact.permission
+            self._tell()
+        if known is not None and known.account_key != contact.account_key:
+            self.on_confirmed(contact.name)
+        return writes
+
+    def agreed_gone(self, name: str) -> list[Write]:
+        """Another device of ours removed a contact."""
+        return self._contacts.forget(name) if self._contacts.get(name) is not None else []
+
+    def agreed_controls(self, controls: Controls) -> list[Write]:
+        """Take the controls that another device of ours has set."""
+        if controls == self.controls:
+            return []
+        if controls.calls_enabled != self.controls.calls_enabled:
+            self._untold_calls = controls.calls_enabled
+        self.controls = controls
+        self._tell()
+        return keep_controls(controls)
+
     # --- what a person decides --------------------------------------------------------------------------------
 
     def allow(self, words: Mapping[str, Any]) -> dict[str, Any]:

@@ -169,13 +169,26 @@ class Post:
         self.inbox.session_lost()
 
     def device_gone(self, device: str) -> None:
-        """A device was given up by its account: nothing waits for it any more."""
-        self._core.commit(self._outbox.without_device(device))
+        """A device was given up by its account: what it did not take goes to the account's others."""
+        self._core.commit(self._outbox.readdress(device), then=self.pump)
 
     def confirmed(self, account: str) -> None:
-        """A person confirmed the key of a contact: what waited for that may go."""
+        """A person confirmed the key of a contact: what waited for that may go, also what a lost box did not take."""
         self._reaching.discard(account)
+        for record in self._directory.given_up(account):
+            self._core.commit(self._outbox.readdress(record.device))
         self.pump()
+
+    def resubmit(self) -> None:
+        """The server may have forgotten what it took from us."""
+        self._core.commit(self._outbox.resubmit(), then=self.pump)
+
+    def letters_to(self, account: str, body: Body) -> list[Write]:
+        """Return the writes that queue a body for every device of an account; call `pump` once they are stored."""
+        devices = [record.device for record in self._directory.devices(account)]
+        encoded = msgspec.msgpack.encode(body)
+        message_id = self._core.chance.token(16)
+        return self._outbox.queue(message_id, account, "mail", encoded, self._core.wall_ms, devices)[1]
 
     def tick(self) -> None:
         """Retry what was refused."""

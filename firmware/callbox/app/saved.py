@@ -24,6 +24,7 @@ STATE = "state"
 # Rows of the table `state`.
 CONNECTION_EPOCH = "connection_epoch"
 CURRENT_CALL = "current_call"
+WELCOMED_EPOCH = "welcomed_epoch"  # of the last login that the server took
 VOLUME = "volume"
 
 
@@ -33,6 +34,8 @@ class Membership(msgspec.Struct, frozen=True):
     address: str  # HOST:PORT
     authority: bytes  # DER certificate of its own CA
     server_id: bytes  # SHA-256 of that certificate
+    moved_ms: int = 0  # when it was last decided that the server goes on elsewhere
+    next_address: str = ""  # where that is, until it was reached
 
 
 class UnfinishedCall(msgspec.Struct, frozen=True):
@@ -57,6 +60,7 @@ class Saved:
     peers: Mapping[str, bytes]
     store: Store
     connection_epoch: int = 0
+    welcomed_epoch: int = 0
     current_call: UnfinishedCall | None = None
     volume: tuple[float, float] | None = None  # in box.toml when the buttons changed it, and as they left it
 
@@ -77,6 +81,7 @@ def load(store: Store) -> Saved:
         peers=store.load(PEERS),
         store=store,
         connection_epoch=int(state.get(CONNECTION_EPOCH, b"0")),
+        welcomed_epoch=int(state.get(WELCOMED_EPOCH, b"0")),
         current_call=read_row(UnfinishedCall, STATE, state[CURRENT_CALL]) if CURRENT_CALL in state else None,
         volume=read_row(tuple[float, float], STATE, state[VOLUME]) if VOLUME in state else None,
     )
@@ -86,7 +91,7 @@ def first_writes(identity: Identity, membership: Membership, epoch: int) -> list
     """Return what makes an empty store a box."""
     return [
         keep_identity(identity.export()),
-        Put(IDENTITY, "membership", msgspec.msgpack.encode(membership)),
+        keep_membership(membership),
         keep_epoch(epoch),
     ]
 
@@ -104,6 +109,16 @@ def keep_epoch(epoch: int) -> Put:
 def keep_volume(set_volume: float, volume: float) -> Put:
     """Return the write that keeps the volume over a restart, until box.toml says another than `set_volume`."""
     return Put(STATE, VOLUME, msgspec.msgpack.encode((set_volume, volume)))
+
+
+def keep_welcomed(epoch: int) -> Put:
+    """Return the write that remembers the last login that the server took."""
+    return Put(STATE, WELCOMED_EPOCH, str(epoch).encode())
+
+
+def keep_membership(membership: Membership) -> Put:
+    """Return the write that keeps where this box's server is."""
+    return Put(IDENTITY, "membership", msgspec.msgpack.encode(membership))
 
 
 def keep_call(call: UnfinishedCall | None) -> Write:

@@ -110,6 +110,7 @@ class World:
             do.Commit: self._commit,
             do.ReadSound: self._read_sound,
             do.SettleStore: lambda effect: self._settle_store(),
+            do.Readdress: lambda effect: self._transport.readdress(effect.address),
             do.ShowLights: lambda effect: self._pins.show(effect.levels),
             do.AttachRoute: lambda effect: self._voice.attach(effect.route),
             do.DetachRoute: lambda effect: self._voice.detach(),

@@ -121,6 +121,11 @@ def keys_of(contact: Contact) -> Keys:
     return Keys(**{name: getattr(contact, name) for name in KEY_FIELDS})
 
 
+def is_decided(keys: bytes) -> bool:
+    """Say whether a person said something about these encoded keys."""
+    return msgspec.msgpack.decode(keys, type=Keys).decided
+
+
 def contact_fields(contact: Contact) -> Fields:
     """Return what travels of a contact, by the last part of its keys. A mere request is nobody's decision: nothing."""
     if contact.permission == "request":

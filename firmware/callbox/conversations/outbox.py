@@ -192,6 +192,25 @@ class Outbox:
                 del self._submitted[device]
         return [write for letter in done for write in self._drop(letter)]
 
+    def resubmit(self) -> list[Write]:
+        """The server may have forgotten what it took: the same letters are handed over once more, in their order."""
+        self._submitted.clear()
+        taken = [letter for letter in self._in_order() if letter.state == "accepted"]
+        return [write for letter in taken for write in self._keep(msgspec.structs.replace(letter, state="sealed"))]
+
+    def readdress(self, device: str) -> list[Write]:
+        """A device is gone: mail that it did not confirm goes to its account's others, who have a use for it."""
+        writes: list[Write] = []
+        for letter in [item for item in self._in_order() if item.to_device == device and item.cls == "mail"]:
+            writes += self._drop(letter)
+            number = self._number()
+            again = msgspec.structs.replace(
+                letter, to_device="", state="queued", olm_type=0, ciphertext=b"", sealing=0, number=number
+            )
+            if again.key not in self._letters:
+                writes += self._keep(again)
+        return [*writes, *self.without_device(device)]
+
     def without_device(self, device: str) -> list[Write]:
         """A device was revoked or is gone: nothing is sent to it any more."""
         self._submitted.pop(device, None)

@@ -33,7 +33,7 @@ class Threads:
 
     def __init__(self, loaded: Iterable[Item] = ()) -> None:
         self._items: dict[bytes, Item] = {item.id: item for item in reversed(list(loaded))}
-        self.on_change: Callable[[Item | None, Item], None] = lambda before, after: None
+        self.on_change: Callable[[Item | None, Item], list[Write]] = lambda before, after: []
         voices = (item for item in self._items.values() if isinstance(item, VoiceItem))
         self._named_by = {item.letter: item.id for item in voices if item.letter}
 
@@ -48,6 +48,10 @@ class Threads:
     def unread(self) -> list[Item]:
         """Return what blinks the message light, oldest first."""
         return [item for item in self._items.values() if is_unread(item)]
+
+    def heard_from(self, contact: str) -> bool:
+        """Say whether anything ever came from a contact."""
+        return any(item.contact == contact and not item.outgoing for item in self._items.values())
 
     def last_contact(self, counts: Callable[[str], bool]) -> str | None:
         """Return whom the newest item is with, among those who count: whom the talk button calls."""
@@ -203,7 +207,7 @@ class Threads:
     # --- what happened on another device of ours -----------------------------------------------------------
 
     def call_elsewhere(self, item: CallItem) -> list[Write]:
-        """Take the line of a call that another device made or took: it knows more than a line of ours about missing it."""
+        """Take the line of a call that another device made or took: it knows more of it than we, who missed it."""
         known = self._items.get(item.id)
         if isinstance(known, CallItem) and (known.answered or not item.answered):
             return self.heard([item.id])
@@ -229,8 +233,7 @@ class Threads:
     def _keep(self, item: Item) -> list[Write]:
         before = self._items.get(item.id)
         self._items[item.id] = item
-        self.on_change(before, item)
-        return [PutItem(item)]
+        return [PutItem(item), *self.on_change(before, item)]
 
 
 def _raised(item: TextItem | VoiceItem, state: TextState) -> TextItem | VoiceItem:

@@ -139,6 +139,7 @@ class SimulatedBox:
         self._engine.on_command = self._wake_engine
         self._voice = Voice(self._engine, self._transport, lambda: self.world.now)
         self._engine.on_outbound = self._voice.pump
+        self._transport.readdress(saved.membership.address)
         self._box = Box(self.settings, self.board, saved, place, self.world.chance)
         self.pins.start(lambda button, pressed: self._event(happened.ButtonMoved(button, pressed, self.world.now)))
         self._event(happened.ClockSet(self.world.wall_ms, trusted=True, utc_offset_s=0))
@@ -313,6 +314,8 @@ class SimulatedBox:
 
     def _performed_by_link(self, effect: Any) -> bool:
         match effect:
+            case do.Readdress(address=address):
+                self._transport.readdress(address)
             case OpenLane() | SendOnLane() | PingLane() | CloseLane():
                 perform(self._transport, effect)
             case LaneUp(lane=lane):

@@ -87,6 +87,7 @@ class End:
 
     def __init__(self, network: "Network", place: str, direction: Direction, hear: Hear) -> None:
         self.place = place
+        self.server = ""
         self._direction = direction
         self.open = False
         self.on_room: Callable[[], None] | None = None  # called when something sent has arrived
@@ -201,6 +202,7 @@ class Network:
         self._pipes: list[tuple[End, End]] = []
         self._agenda: list[tuple[Instant, int, Callable[[], None]]] = []
         self._entries = 0
+        self.deserted: set[str] = set()  # addresses at which nothing listens, or nothing any more
 
     # --- time -------------------------------------------------------------------------------------------------
 
@@ -227,9 +229,10 @@ class Network:
         """Start the server: `accept` gets the server's end of each new pipe and returns who hears for it."""
         self._accept = accept
 
-    def connect(self, place: str, hear: Hear) -> End:
-        """Begin to connect from `place`; `hear` is called later, never from inside this."""
+    def connect(self, place: str, hear: Hear, server: str = "") -> End:
+        """Begin to connect from `place` to the address `server`; `hear` is called later, never from inside this."""
         client = End(self, place, "up", hear)
+        client.server = server
         self.at(self.now, lambda: self._try_connect(client, 0))
         return client
 
@@ -307,7 +310,7 @@ class Network:
             return
         if self.access(client.place).state != "up":
             self._try_connect(client, 0)
-        elif self._accept is None:
+        elif self._accept is None or client.server in self.deserted:
             client.tell(PipeClosed("Nothing listens at the server's address.", "refused"))
         elif self.posed_as:
             client.tell(PipeClosed("The certificate is not from the server that this box joined.", "certificate"))

@@ -5,6 +5,7 @@ link.Session --effects--> SimulatedTransport --> Network --> ServerPort --events
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 from callbox.link.events import (
@@ -35,10 +36,12 @@ class SimulatedTransport:
         self._place = place
         self._events = events
         self._lanes: dict[int, End] = {}
+        self.server = ""
 
     def open(self, lane: int, opening: Opening = 0) -> None:
         self.close(lane)
-        self._lanes[lane] = self._network.connect(self._place, lambda event: self._hear(lane, opening, event))
+        hear: Hear = partial(self._hear, lane, opening)
+        self._lanes[lane] = self._network.connect(self._place, hear, self.server)
 
     def send(self, lane: int, data: bytes) -> bool:
         end = self._lanes.get(lane)
@@ -63,6 +66,9 @@ class SimulatedTransport:
     def queued_bytes(self, lane: int) -> int:
         end = self._lanes.get(lane)
         return end.queued_bytes if end else 0
+
+    def readdress(self, server: str) -> None:
+        self.server = server
 
     def shutdown(self) -> None:
         for lane in list(self._lanes):

@@ -42,6 +42,10 @@ class Transport(Protocol):
         """Return how many bytes wait in front of the network; 0 for a lane that is not open."""
         ...
 
+    def readdress(self, server: str) -> None:
+        """Open lanes to this HOST:PORT from now on."""
+        ...
+
     def shutdown(self) -> None:
         """Close all lanes."""
         ...

@@ -30,7 +30,7 @@ from callbox.link.events import (
 )
 from callbox.link.joining import Joined, JoinEffect, Joining, Trust
 from callbox.link.transports import Events, perform
-from callbox.link.transports.dialling import Address, client_tls, told_failure, tune
+from callbox.link.transports.dialling import Address, client_tls, parse_address, told_failure, tune
 from callbox.wire.codec import MAX_CONTROL_BYTES
 
 CONTROL_QUEUE_BYTES = 2 * 1024 * 1024
@@ -75,6 +75,9 @@ class WebSocketTransport:
     def queued_bytes(self, lane: int) -> int:
         known = self._lanes.get(lane)
         return known.queued_bytes if known else 0
+
+    def readdress(self, server: str) -> None:
+        self.server = parse_address(server)
 
     def shutdown(self) -> None:
         for lane in list(self._lanes):
