@@ -24,7 +24,20 @@ from callbox.conversations.stores import Write
 from callbox.conversations.threads import Threads
 from callbox.crypto.errors import NoSession, Undecryptable, Untrusted
 from callbox.crypto.letters import open_letter, session_class
-from callbox.wire.bodies import Heard, Inner, MissedCall, Probe, Text, VoiceMessage
+from callbox.wire.bodies import (
+    Body,
+    DeviceList,
+    Heard,
+    Inner,
+    MissedCall,
+    OwnCall,
+    OwnMarks,
+    OwnRecords,
+    OwnText,
+    Probe,
+    Text,
+    VoiceMessage,
+)
 from callbox.wire.names import is_valid_name
 from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import Acknowledge, ClaimPrekeys, Devices, Envelope, ServerMessage
@@ -34,6 +47,7 @@ MAX_SENDERS_HELD = 32
 MAX_REQUESTS = 32  # strangers who wait for an answer; what more of them write is dropped
 UNCONFIRMED = "from a new box that is not confirmed"
 CALL_LETTERS_REMEMBERED = 256
+MAX_TOLD_AGAIN = 1024
 
 CallLetter = Callable[[Inner, DeviceRecord], None]
 
@@ -47,13 +61,14 @@ class Inbox:
         self._core = core
         self._people = people
         self._directory = directory
-MAX_TOLD_AGAIN = 1024
         self._threads = threads
         self._outbox = outbox
         self.seen = Seen(saved.store.load(SEEN))
         self._call_letters: deque[tuple[str, bytes]] = deque(maxlen=CALL_LETTERS_REMEMBERED)
         self._held: dict[tuple[str, str], deque[Envelope]] = {}
         self._renewing: set[tuple[str, str]] = set()
+        self._told_again: set[tuple[str, bytes]] = set()
+        self.on_own: Callable[[str, Body], list[Write]] = lambda account, body: []
         self.on_call_letter: CallLetter = lambda inner, record: None
         self.on_offer_again: Callable[[DeviceRecord], None] = lambda record: None
         self.on_text: Callable[[TextWelcome], None] = lambda welcome: None
@@ -67,8 +82,6 @@ MAX_TOLD_AGAIN = 1024
             self._core.complain("the server delivered a letter of an impossible name; dropped")
             self._acknowledge(envelope)
             return
-        self._told_again: set[tuple[str, bytes]] = set()
-        self.on_own: Callable[[str, Body], list[Write]] = lambda account, body: []
         held = self._held.get(sender)
         if held is not None:
             if len(held) < MAX_HELD:
@@ -85,6 +98,7 @@ MAX_TOLD_AGAIN = 1024
         """Unanswered look-ups are over; the server delivers again what was not acknowledged."""
         self._held.clear()
         self._renewing.clear()
+        self._told_again.clear()
 
     def _open_held(self, sender: tuple[str, str], record: DeviceRecord | None) -> None:
         for envelope in self._held.pop(sender, ()):
@@ -98,10 +112,9 @@ MAX_TOLD_AGAIN = 1024
                 self._open(envelope, record)
 
     def _open(self, envelope: Envelope, record: DeviceRecord) -> None:
-        self._told_again.clear()
         core = self._core
         if envelope.cls != "call" and (envelope.from_device, envelope.message_id) in self.seen:
-            self._acknowledge(envelope)
+            self._seen_again(envelope, record)
             return
         if envelope.cls == "call":
             letter = (envelope.from_device, envelope.message_id)
@@ -113,7 +126,7 @@ MAX_TOLD_AGAIN = 1024
             inner = open_letter(core.sessions, core.identity, record, envelope, core.now)
         except Undecryptable as error:
             core.complain(f"a letter of {record.account} does not open: {error}")
-            self._seen_again(envelope, record)
+            self._acknowledge(envelope)
             self._renew(record, envelope)
         except Untrusted as error:
             core.complain(f"a letter said to be of {record.account} was refused: {error}")
@@ -125,19 +138,6 @@ MAX_TOLD_AGAIN = 1024
             else:
                 self._store(envelope, inner, record)
 
-    def _store(self, envelope: Envelope, inner: Inner, record: DeviceRecord) -> None:
-        core, account = self._core, record.account
-        writes: list[Write] = list(self.seen.note(record.device, inner.message_id, core.wall_ms))
-        confirmed, welcome = self._people.confirmed(record), self._welcome(inner, record)
-        problem = UNCONFIRMED if not confirmed and self._people.get(account) is not None else ""
-        match inner.body:
-            case Text() if welcome != "drop":
-                writes += self._text(inner, inner.body, record, problem)
-            case VoiceMessage() if welcome != "drop":
-                writes += self._voice(inner.body, account, problem)
-            case Heard(messages=messages, mark=mark):
-                writes += self._outbox.delivered(record.device, messages)
-                writes += self._threads.mark(messages, mark, account) if confirmed else []
     def _seen_again(self, envelope: Envelope, record: DeviceRecord) -> None:
         """A letter that is here already: its acknowledgement was lost, or the server was restored from a backup.
 
@@ -158,6 +158,19 @@ MAX_TOLD_AGAIN = 1024
         token, device = core.chance.token(16), [record.device]
         return self._outbox.queue(token, record.account, "receipt", receipt, core.wall_ms, device)[1]
 
+    def _store(self, envelope: Envelope, inner: Inner, record: DeviceRecord) -> None:
+        core, account = self._core, record.account
+        writes: list[Write] = list(self.seen.note(record.device, inner.message_id, core.wall_ms))
+        confirmed, welcome = self._people.confirmed(record), self._welcome(inner, record)
+        problem = UNCONFIRMED if not confirmed and self._people.get(account) is not None else ""
+        match inner.body:
+            case Text() if welcome != "drop":
+                writes += self._text(inner, inner.body, record, problem)
+            case VoiceMessage() if welcome != "drop":
+                writes += self._voice(inner.body, account, problem)
+            case Heard(messages=messages, mark=mark):
+                writes += self._outbox.delivered(record.device, messages)
+                writes += self._threads.mark(messages, mark, account) if confirmed else []
             case MissedCall(call_id=call_id, knock=knock):
                 contact = self._people.get(account)
                 if contact is not None and confirmed:
@@ -165,6 +178,8 @@ MAX_TOLD_AGAIN = 1024
                         call_id, contact, self._people.controls, core.wall_ms, knock=knock
                     )
                     writes += missed
+            case DeviceList() | OwnRecords() | OwnText() | OwnCall() | OwnMarks():
+                writes += self.on_own(account, inner.body)
             case Probe():
                 writes += self._outbox.reseal(record.device)
         if envelope.cls == "mail" and welcome != "drop":  # to whom we drop, we look switched off
@@ -174,8 +189,6 @@ MAX_TOLD_AGAIN = 1024
             self._acknowledge(envelope)
             if isinstance(inner.body, Text) and welcome != "drop":
                 self.on_text(welcome)
-            case DeviceList() | OwnRecords() | OwnText() | OwnCall() | OwnMarks():
-                writes += self.on_own(account, inner.body)
             elif isinstance(inner.body, VoiceMessage):
                 self.on_voice()
             self.pump()
