@@ -112,6 +112,7 @@ class Box:
         self.own.agreeing.on_calls = lambda enabled: self.calling.feed(call_happened.CallsSet(enabled))
         self.interrupted = Interrupted(core, self.calling, self.front, self.post, saved.current_call)
         self.records.join(self.control)
+        VoiceFiles(core, self.post, self.voice_messages).join(self.control)
         self.records.stop = self._stopping
         self.records.on_contact_gone = self._contact_gone
         self.front.on_mute = self.interrupted.note
@@ -138,8 +139,8 @@ class Box:
             self.voice_messages.deadline,
             self.spoken.deadline,
             self.records.deadline,
-            self._leave_at,
             self.own.deadline,
+            self._leave_at,
         )
 
     def handle(self, event: happened.Event, now: Instant) -> list[Effect]:
@@ -178,8 +179,8 @@ class Box:
         self.post.tick()
         self.voice_messages.tick()
         self.records.tick()
-        if self._leave_at is not None and now >= self._leave_at:
         self.own.tick()
+        if self._leave_at is not None and now >= self._leave_at:
             core.emit(*core.link.stop(now))
             self.finished = True
 
@@ -272,8 +273,8 @@ class Box:
             self.core.warn(f"connection to the server lost: {event.why}")
         self.post.session_lost()
         self.voice_messages.session_lost()
-        self.calling.link_lost()
         self.own.session_lost()
+        self.calling.link_lost()
 
     def _link_trouble(self, why: str, cure: str = "") -> None:
         """Each failed attempt says why; what only a person can mend was said, with its cure, just before."""
@@ -290,7 +291,6 @@ class Box:
         if handler is not None:
             handler(message)
 
-    def _device_gone(self, device: str) -> None:
     @property
     def _in_call(self) -> bool:
         return self.calling.machine.state != "idle"
@@ -300,6 +300,7 @@ class Box:
         self.calling.feed(call_happened.KeyChanged(account))
         self.post.confirmed(account)
 
+    def _device_gone(self, device: str) -> None:
         """An account gave a device of its own up: nothing is written to it, and no call with it goes on."""
         self.post.device_gone(device)
         media = self.calling.media.current
@@ -350,6 +351,6 @@ class Box:
             "lights": front.shown,
             "media": media_facts(meter) if talking and meter else None,
             "fault": front.fault,
-            "speech": self.spoken.status(),
             "told": [{"at_ms": at_ms, "text": text} for at_ms, text in self.core.told],
+            "speech": self.spoken.status(),
         }

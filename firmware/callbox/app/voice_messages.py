@@ -6,11 +6,8 @@ Only what a person said on purpose leaves: muted, nothing is recorded; a mute pr
 than half a second is none. Whatever else ends it (five minutes, a call, a lost microphone) sends what was said.
 """
 
-import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from callbox.app.calling import Calling
 from callbox.app.core import Core
@@ -24,10 +21,10 @@ from callbox.audio import facts as audio
 from callbox.audio import ogg
 from callbox.audio.recorder import MOST_S
 from callbox.audio.tones import Tone
-from callbox.base.errors import CallboxError, WrongUse
+from callbox.base.errors import CallboxError
 from callbox.base.time import Instant, earliest
 from callbox.conversations.items import BlobKey, Item, VoiceItem
-from callbox.crypto.blobs import KEY_BYTES, MAX_CONTENT_BYTES, digest_of, seal_blob
+from callbox.crypto.blobs import KEY_BYTES, digest_of, seal_blob
 from callbox.wire.codec import PART_BYTES
 from callbox.wire.signals import Welcome
 
@@ -173,46 +170,6 @@ class VoiceMessages:
         """There is none any more."""
         self.uploads.session_lost()
         self.downloads.session_lost()
-
-    # --- the command line ---------------------------------------------------------------------------------------
-
-    def send_file(self, contact: str, encoded: str) -> dict[str, Any]:
-        """Send an Ogg Opus file, given in base64. Raises WrongUse for what is none."""
-        try:
-            content = base64.b64decode(encoded, validate=True)
-            sound = ogg.read(content)
-        except (binascii.Error, ogg.NotOggOpus) as error:
-            raise WrongUse(f"This is no voice message: {error}.", "Give a WAV or Ogg Opus file.") from None
-        if sound.duration_ms > MOST_S * 1000 or len(content) > MAX_CONTENT_BYTES:
-            raise WrongUse(
-                f"This is too long: {sound.duration_ms // 1000} s, {len(content)} bytes.",
-                f"A voice message has up to {MOST_S // 60} minutes and 2 MiB.",
-            )
-        item = self.keep(contact, content, sound.duration_ms)
-        return {"ok": True, "id": item.id.hex(), "contact": item.contact, "state": item.state}
-
-    def fetch(self, prefix: str, then: Callable[[dict[str, Any]], None]) -> None:
-        """Hand out the sound of the voice message whose id begins so. Raises WrongUse if there is not exactly one."""
-        found = [
-            item
-            for item in self._post.threads.items(limit=1_000_000)
-            if isinstance(item, VoiceItem) and prefix and item.id.hex().startswith(prefix.lower())
-        ]
-        if len(found) != 1:
-            what = "Several voice messages begin" if found else "No voice message begins"
-            raise WrongUse(f"{what} with {prefix!r}.", "`callbox messages` shows their numbers.")
-        item = found[0]
-        if item.state in ("coming", "lost"):
-            raise WrongUse("The sound of this message is not here.", item.problem or "It is still being fetched.")
-
-        def read(content: bytes | None) -> None:
-            if not content:
-                then({"ok": False, "error": "The sound of this message cannot be read.", "cure": ""})
-            else:
-                sound = base64.b64encode(content).decode()
-                then({"ok": True, "id": item.id.hex(), "contact": item.contact, "sound": sound})
-
-        self._core.read_sound(item.id, read)
 
 
 class VoicePlayer:
