@@ -66,6 +66,8 @@ def test_one_process_has_a_folder(tmp_path: Path) -> None:
 def test_the_folder_is_named_by_option_then_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBOX_HOME", str(tmp_path / "from-environment"))
     assert Home.named(str(tmp_path / "given")).folder == tmp_path / "given"
+    monkeypatch.chdir(tmp_path)
+    assert Home.named("A").folder == tmp_path / "A", "lgpio changes the current folder"
     assert Home.named(None).folder == tmp_path / "from-environment"
     monkeypatch.delenv("CALLBOX_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))

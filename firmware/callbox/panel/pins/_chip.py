@@ -4,7 +4,6 @@ What stops makers most is told apart here: no folder for lgpio's pipe, a chip wi
 and 10), a user without the group, a chip without a group, a service without the right, a pin that somebody holds.
 """
 
-import contextlib
 import grp
 import os
 import pwd
@@ -29,8 +28,11 @@ def work_folder() -> str:
 
 
 def load_lgpio() -> Any:
-    """Import lgpio, which makes a pipe meanwhile and changes the current folder. Raises PinsUnavailable."""
-    folder, current = work_folder(), Path.cwd()
+    """Import lgpio, which makes a pipe in its folder, and that folder the current one. Raises PinsUnavailable.
+
+    There it must stay: lgpio looks for its pipe by a relative name, and without it tells of no press any more.
+    """
+    folder = work_folder()
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PinsUnavailable(
             f"lgpio needs a folder to write to, and may not write to {folder}.",
@@ -41,9 +43,6 @@ def load_lgpio() -> Any:
         import lgpio
     except (ImportError, OSError) as error:
         raise PinsUnavailable(f"lgpio cannot be loaded: {error}.", "Install it: pip install lgpio") from error
-    finally:
-        with contextlib.suppress(OSError):  # one that this user may not enter has no `--home` relative to it
-            os.chdir(current)
     return lgpio
 
 
