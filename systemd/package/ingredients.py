@@ -48,20 +48,26 @@ def licence(package: Distribution) -> str:
     """Return the licence that a package names, in its own words."""
     classifiers = [each for each in package.metadata.get_all("Classifier") or () if each.startswith(CLASSIFIER)]
     short = ", ".join(each.removeprefix(CLASSIFIER) for each in classifiers)
-    return said(package, "License-Expression") or short or said(package, "License").partition("\n")[0] or "not named"
+    named = said(package, "License-Expression") or short or said(package, "License").partition("\n")[0]
+    return named or title(package)
+
+
+def title(package: Distribution) -> str:
+    """Return the first line of the package's licence text."""
+    lines = [line.strip() for file in licence_files(package) for line in file.read_text("utf-8").splitlines()]
+    return next((line for line in lines if line), "not named")
+
+
+def licence_files(package: Distribution) -> list[Path]:
+    """Return the licence texts that the package brings."""
+    found = [file for file in package.files or () if ".dist-info/" in str(file) and LICENCE_FILES.search(file.name)]
+    return [place for file in found if (place := Path(str(package.locate_file(file)))).exists()]
 
 
 def licences(package: Distribution) -> list[dict[str, Any]]:
     """Return the licence as CycloneDX says it; only newer packages speak SPDX."""
     expression = said(package, "License-Expression")
     return [{"expression": expression}] if expression else [{"license": {"name": licence(package)}}]
-
-
-def texts(package: Distribution, tree: Path) -> list[str]:
-    """Return where the package's licence texts are, once it is installed."""
-    found = [file for file in package.files or () if ".dist-info/" in str(file) and LICENCE_FILES.search(file.name)]
-    places = [Path(str(package.locate_file(file))) for file in found]
-    return [f"/{place.relative_to(tree)}" for place in places if place.exists()]
 
 
 def hashes(fetched: Path) -> dict[str, str]:
@@ -71,6 +77,11 @@ def hashes(fetched: Path) -> dict[str, str]:
         plain(re.split(r"-\d", archive.name)[0]): hashlib.sha256(archive.read_bytes()).hexdigest()
         for archive in archives
     }
+
+
+def boms(package: Distribution) -> list[Path]:
+    """Return the lists of ingredients that the package itself brings."""
+    return [Path(str(package.locate_file(file))) for file in package.files or () if "/sboms/" in str(file)]
 
 
 def components(tree: Path, fetched: Path, control: Path) -> Iterator[dict[str, Any]]:
@@ -88,6 +99,8 @@ def components(tree: Path, fetched: Path, control: Path) -> Iterator[dict[str, A
             "purl": f"pkg:pypi/{name}@{package.version}",
             "hashes": [{"alg": "SHA-256", "content": known[name]}],
             "licenses": licences(package),
+            # What was compiled into it, told by its own makers.
+            "externalReferences": [{"type": "bom", "url": f"file:///{bom.relative_to(tree)}"} for bom in boms(package)],
         }
     depends = HeaderParser().parsestr(control.read_text())["Depends"]
     for wanted in sorted(depends.split(", ")):
@@ -130,7 +143,9 @@ def paragraph(package: Distribution, tree: Path) -> str:
     folder = f"opt/callbox/lib/python*/site-packages/{package.name.replace('-', '_')}*"
     author = said(package, "Author", "Author-email", "Maintainer", "Maintainer-email") or "its authors"
     lines = [f" Licence, as the package names it: {licence(package)}", " Its text is in"]
-    lines += [f"  {place}" for place in texts(package, tree)] or ["  the package's metadata, METADATA in that folder"]
+    lines += [f"  /{place.relative_to(tree)}" for place in licence_files(package)] or [
+        "  the package's metadata, METADATA in that folder"
+    ]
     short = f"of-{plain(package.name)}"
     return f"Files: {folder}\nCopyright: {' '.join(author.split())}\nLicense: {short}\n" + "\n".join(lines) + "\n"
 

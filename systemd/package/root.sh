@@ -58,6 +58,16 @@ say() { printf 'callbox: %s\n' "$*" >&2; }
 # shellcheck disable=SC2016  # apt-get puts these in
 mirror=${MIRROR:-$(apt-get indextargets --format '$(SITE)' 'ORIGIN: Debian' 2>/dev/null | grep -v security | head -n 1 || true)}
 [[ -z $mirror ]] || mirror="deb $mirror $suite main"
+# Programs for another machine run here by way of qemu, once the kernel knows of it.
+register_emulator() {
+    local emulator=/usr/lib/binfmt.d/qemu-aarch64.conf formats=/proc/sys/fs/binfmt_misc
+    [[ ! -e $formats/qemu-aarch64 ]] || return 0
+    [[ -e $emulator ]] || { say "programs for arm64 cannot run here: install qemu-user-static"; exit 1; }
+    [[ -e $formats/register ]] || mount -t binfmt_misc binfmt_misc "$formats"
+    cat "$emulator" >"$formats/register"
+}
+[[ $architectures != arm64 || $(dpkg --print-architecture) == arm64 ]] || register_emulator
+
 key=$(printf '%s\n' "$suite" "$architectures" "$packages" | sha256sum | head -c 12)
 made=$cache/$suite-${architectures//,/-}-$key.tar
 if [[ ! -e $made ]]; then
