@@ -17,7 +17,7 @@ with_venv := PATH="$(bin):$$PATH"
 scripts := firmware/install.sh .ci/run systemd/status-light $(wildcard systemd/package/*.sh systemd/package/debian/callbox.p* hw/*.sh firmware/*/*.sh tests/*/*.sh tests/*/*/*.sh)
 
 help: ## list what can be done
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: ready-demo ## a server, two boxes and a spoken call between them (ARGS=--json for figures)
 	@$(with_venv) $(bin)/callbox demo $(ARGS)
