@@ -47,3 +47,4 @@ for file in "$work"/out/*; do
     cp "$file" dist/
     echo "dist/${file##*/}"
 done
+(cd dist && sha256sum -- callbox_* >SHA256SUMS)
