@@ -228,8 +228,17 @@ def test_hold_mute_says_how_the_box_is_and_leaves_mute_as_it_was(world: World) -
     workshop.card.ear.words.clear()
     workshop.press("mute", hold_s=1.5)
     world.run(2.0)
-    assert workshop.words == ["Muted.", "Calls on.", "Connected.", "One new message.", "It is 8 o'clock."]
+    rest = ["Calls on.", "Connected.", "One new message.", "It is 8 o'clock."]
+    assert workshop.words == ["Microphone on.", *rest]
     assert not workshop.light("mute")
+    workshop.press("mute")
+    world.run(1.0)
+    workshop.card.ear.words.clear()
+    workshop.press("mute", hold_s=1.5)
+    world.run(2.0)
+    assert workshop.words == ["Muted.", *rest]
+    assert workshop.light("mute")
+    workshop.press("mute")
     world.run(300)
     world.network.cut("workshop")
     workshop.press("calls")

@@ -104,9 +104,14 @@ CALLBOX = (sys.executable, "-m", "callbox.app.main")
 
 
 def box_toml(backend: str, microphone: str, speaker: str, step: str = "auto") -> str:
-    """Return the settings of a box with a simulated panel, a sound backend with its two devices, and a voice format."""
+    """Return the settings of a box with a simulated panel, a sound backend with its two devices, and a voice format.
+
+    It says nothing itself: what comes out of its speaker is measured.
+    """
     sound = f'backend = "{backend}"\ninput = {json.dumps(microphone)}\noutput = {json.dumps(speaker)}'
-    return f'[panel]\nbackend = "simulated"\n\n[sound]\n{sound}\n\n[calls]\nstep = "{step}"\n'
+    return (
+        f'[panel]\nbackend = "simulated"\n\n[sound]\n{sound}\n\n[calls]\nstep = "{step}"\n\n[speech]\nvoice = "none"\n'
+    )
 
 
 def free_port() -> int:

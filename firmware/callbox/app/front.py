@@ -226,10 +226,13 @@ class Front:
 
     def _open_menu(self) -> None:
         """Open the menu; the mute button that was held for it has not muted anything."""
-        mute_pressed_at = self._gestures.pressed_at("mute")
-        if mute_pressed_at is not None and self._muted_since >= mute_pressed_at and not self._mute_switched:
+        if self._muted_by_held_press():
             self.set_mute(False, tone=False)
         self._spoken.menus.open()
+
+    def _muted_by_held_press(self) -> bool:
+        pressed_at = self._gestures.pressed_at("mute")
+        return pressed_at is not None and self._muted_since >= pressed_at and not self._mute_switched
 
     def set_mute(self, on: bool, tone: bool = True) -> None:
         """Close or open the microphone: at once, whatever the network or the far end does."""
@@ -283,8 +286,9 @@ class Front:
         return self._core.ledger.fault or self.sounding.fault
 
     def spoken_facts(self) -> PanelFacts:
-        """Return what is said of the panel."""
-        return PanelFacts(self.muted, self.fault, self.sounding.fault is not None and not self._core.ledger.fault)
+        """Return what is said of the panel. A mute that the press which asks for it will undo is none."""
+        muted = self.muted and not self._muted_by_held_press()
+        return PanelFacts(muted, self.fault, self.sounding.fault is not None and not self._core.ledger.fault)
 
     def show(self) -> None:
         """Note what changed since the last event and emit the lights if they differ."""
