@@ -22,6 +22,7 @@ from callbox.app.doctor_known import (
     PowerFacts,
     PythonFacts,
     SettingsFacts,
+    SoundFacts,
     StoreFacts,
     Trouble,
 )
@@ -382,3 +383,21 @@ def test_the_lock_is_given_back(tmp_path: Path) -> None:
     (tmp_path / "lock").touch()
     gather(home, Machine(tmp_path, says()))
     assert Home(tmp_path).lock()
+
+
+@pytest.mark.parametrize(
+    ("box", "opened"),
+    [
+        (BoxFacts(False), True),
+        (BoxFacts(True, "idle", "connected"), True),
+        (BoxFacts(True, "talking", "connected"), False),
+        (BoxFacts(True, "idle", fault="the sound card is gone"), False),
+        (BoxFacts(True, trouble=Trouble("it does not answer")), False),
+    ],
+)
+def test_a_sound_card_is_opened_unless_the_box_may_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, box: BoxFacts, opened: bool
+) -> None:
+    monkeypatch.setattr(doctor_facts, "look_at_box", lambda home, folder: box)
+    (tmp_path / "box.toml").write_text(NO_HARDWARE)
+    assert isinstance(gather(Home(tmp_path), Machine(tmp_path, says())).sound, SoundFacts) is opened
