@@ -15,7 +15,9 @@ from typing import Any
 from callbox.app.events import Asked, AskerLeft
 
 logger = logging.getLogger("callbox")
-MAX_LINE_BYTES = 1024 * 1024  # more than the longest argument of a program, escaped: so too long a text is told as such
+# The largest voice message, in base64; and more than the longest argument of a program, escaped: so that what is too
+# long is told as such.
+MAX_LINE_BYTES = 4 * 1024 * 1024
 SWALLOWED_BYTES = 4096
 LEAVE_WITHIN_S = 1.0
 

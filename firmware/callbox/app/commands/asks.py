@@ -6,6 +6,7 @@ from typing import Any
 from callbox.app import client
 from callbox.app.commands.asking import ask, ask_or_open
 from callbox.app.commands.words import Adder, Options, add_json, add_on_off, home_of, print_facts, progress
+from callbox.base.errors import WrongUse
 from callbox.wire.names import valid_name
 
 
@@ -43,15 +44,21 @@ def add(adder: Adder) -> None:
 
 
 def _add_threads(adder: Adder) -> None:
-    message = adder.add("message", "send a text", _message, "callbox message workshop 'Tea is ready'")
+    message = adder.add(
+        "message", "send a text or a voice message", _message, "callbox message workshop 'Tea is ready'"
+    )
     message.add_argument("contact")
-    message.add_argument("text")
+    message.add_argument("text", nargs="?")
+    message.add_argument("--voice", metavar="FILE", help="send this WAV or Ogg Opus file, of up to 5 minutes")
     add_json(message)
 
     messages = adder.add("messages", "show a conversation, or all of them", _messages, "callbox messages workshop")
     messages.add_argument("contact", nargs="?")
     messages.add_argument("--last", metavar="N", type=int, default=20, help="how many lines (default 20)")
     messages.add_argument("--read", action="store_true", help="mark them as read")
+    messages.add_argument(
+        "--save", nargs=2, metavar=("ID", "FILE"), help="write a voice message into a new Ogg Opus file"
+    )
     add_json(messages)
 
     why = adder.add("why", "say why it did not ring", _why, "callbox why")
@@ -119,12 +126,22 @@ def _quiet(options: Options) -> int:
 
 
 def _message(options: Options) -> int:
+    if (options.text is None) == (options.voice is None):
+        raise WrongUse("What is the message?", "callbox message NAME 'text', or: callbox message NAME --voice FILE")
+    if options.voice is not None:
+        from callbox.app.commands.voices import send_voice
+
+        return send_voice(options)
     reply = ask_or_open(options, "message", then="sent", contact=valid_name(options.contact), text=options.text)
     print_facts(options, reply, f"{reply['state']}: {options.text}")
     return 0
 
 
 def _messages(options: Options) -> int:
+    if options.save:
+        from callbox.app.commands.voices import save_voice
+
+        return save_voice(options)
     from callbox.app.commands.shown import thread_line
 
     contact = valid_name(options.contact) if options.contact else None

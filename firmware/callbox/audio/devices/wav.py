@@ -32,7 +32,7 @@ def read_wav(path: Path) -> Samples:
     if channels > 1:
         whole = len(pcm) - len(pcm) % channels
         pcm = pcm[:whole].reshape(-1, channels).mean(axis=1).astype(np.int16)
-    if rate_hz % 100:
+    if rate_hz % 50:
         raise CallboxError(f"{path} has an odd rate of {rate_hz} Hz", "convert it: sox IN -r 48000 OUT.wav")
     return resampled(pcm, rate_hz, RATE_HZ)
 
