@@ -59,9 +59,14 @@ def test_the_same_words_are_made_once_in_each_language() -> None:
     desk = Desk()
     for ticket, language in enumerate(("en", "en", "de")):
         desk.voice.go_on.release()
-        desk.thread.speak(Speak(ticket, "Menu.", language))
+        desk.thread.speak(Speak(ticket, "Menu.", language, own=True))
         assert isinstance(desk.next(), Spoken)
     assert desk.voice.said == ["en: Menu.", "de: Menu."]
+    for ticket in range(2):
+        desk.voice.go_on.release()
+        desk.thread.speak(Speak(ticket, "a secret", "en"))
+        assert isinstance(desk.next(), Spoken)
+    assert desk.voice.said[2:] == ["en: a secret"] * 2, "what people wrote is not remembered"
     desk.thread.stop()
 
 
@@ -80,10 +85,8 @@ def test_faults_are_told_and_the_thread_goes_on() -> None:
     desk.thread.stop()
 
 
-def test_what_is_remembered_is_bounded_and_messages_are_not() -> None:
+def test_what_is_remembered_is_bounded() -> None:
     memory = Memory(most_bytes=1000)
-    memory.keep("word " * 20, "en", np.zeros(10, dtype=np.int16))
-    assert memory.get("word " * 20, "en") is None
     for number in range(50):
         memory.keep(str(number), "en", np.zeros(100, dtype=np.int16))
         assert memory.get("0", "en") is not None or number >= 50, "what is used stays"

@@ -67,6 +67,7 @@ class Announcing:
         self._link_up = False
         self.up_since_ms: int | None = None
         self.panel: Callable[[], PanelFacts] = lambda: PanelFacts(False, None, False)
+        self.recording: Callable[[], bool] = lambda: False  # the microphone must not hear the box
         self.on_call: Callable[[], None] = lambda: None  # the call changed: who speaks or listens, stop
 
     # --- what happens ---------------------------------------------------------------------------------------------
@@ -121,13 +122,13 @@ class Announcing:
 
     def changed(self, key: str) -> None:
         """Say what a control is now, unless a message is being read: lights and tones say it too."""
-        if self._core.settings.speech.announce and self._reading.contact is None:
+        if self._core.settings.speech.announce and self._reading.contact is None and not self.recording():
             self._speaking.say(key)
 
     def link_asked(self) -> None:
         """A further box asks to be linked: its person waits for an answer."""
         self._core.emit(Play(Tone.MESSAGE, False))
-        if self._state == "idle":
+        if self._state == "idle" and not self.recording():
             self._speaking.say("link_asked")
 
     def say_last(self, contact: str | None) -> None:

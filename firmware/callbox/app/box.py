@@ -109,6 +109,9 @@ class Box:
         self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
         self.own = Own(core, self.keys, self.directory, self.people, self.post, saved, lambda: self._in_call)
         self.own.join(self.control)
+        self.spoken.join_linking(self.own.linking)
+        self.spoken.menus.server = lambda: self.own.moving.address
+        self.spoken.announcing.recording = lambda: self.voice_messages.recording is not None
         self.own.agreeing.on_calls = lambda enabled: self.calling.feed(call_happened.CallsSet(enabled))
         self.interrupted = Interrupted(core, self.calling, self.front, self.post, saved.current_call)
         self.records.join(self.control)

@@ -62,11 +62,15 @@ class DetachRoute:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Make sound of a few words; answered by Spoken or SpeechFailed, or never if another Speak came in between."""
+    """Make sound of a few words; answered by Spoken or SpeechFailed, or never if another Speak came in between.
+
+    `own`: a sentence of the box's own, which may be remembered; what people wrote is not.
+    """
 
     ticket: int
     text: str
     language: str
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,16 @@ class Log:
 
 
 OwnEffect: TypeAlias = (
-    Commit | SettleStore | Readdress | ReadSound | ShowLights | AttachRoute | DetachRoute | Speak | Answer | MoveButton | Log
+    Commit
+    | SettleStore
+    | Readdress
+    | ReadSound
+    | ShowLights
+    | AttachRoute
+    | DetachRoute
+    | Speak
+    | Answer
+    | MoveButton
+    | Log
 )
 Effect: TypeAlias = OwnEffect | LinkEffect | Command

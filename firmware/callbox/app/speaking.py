@@ -23,10 +23,11 @@ Then = Callable[[bool], None]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some words in one language, short enough to be made at once."""
+    """Some words in one language, short enough to be made at once. `own`: of the box, not of a message."""
 
     text: str
     language: str
+    own: bool = False
 
 
 def nothing(whole: bool) -> None:
@@ -57,7 +58,7 @@ class Speaking:
     def warm_up(self) -> None:
         """Have a first word made: whether there is a voice is known before it is needed."""
         if self.says:
-            self._core.emit(do.Speak(self.ticket(), self.phrases.say("menu"), self.phrases.language))
+            self._core.emit(do.Speak(self.ticket(), self.phrases.say("menu"), self.phrases.language, own=True))
 
     def ticket(self) -> int:
         """Return a number that nothing else is called by."""
@@ -66,7 +67,7 @@ class Speaking:
 
     def piece(self, key: str, **words: object) -> Piece:
         """Return a sentence as a piece."""
-        return Piece(self.phrases.say(key, **words), self.phrases.language)
+        return Piece(self.phrases.say(key, **words), self.phrases.language, own=True)
 
     def say(self, key: str, then: Then = nothing, **words: object) -> None:
         """Say one sentence (see `speak`)."""
@@ -124,7 +125,7 @@ class Speaking:
     def _next(self) -> None:
         if self._making is None and self._pieces and len(self._sounding) < PIECES_AHEAD:
             piece, self._making = self._pieces.popleft(), self.ticket()
-            self._core.emit(do.Speak(self._making, piece.text, piece.language))
+            self._core.emit(do.Speak(self._making, piece.text, piece.language, piece.own))
         elif self._making is None and not self._sounding:
             self._finish(True)
 

@@ -1,4 +1,6 @@
-"""The speech thread: makes sound of sentences, so that nothing else waits for it. Short sentences are remembered.
+"""The speech thread: makes sound of sentences, so that nothing else waits for it.
+
+The box's own sentences are remembered, those of messages are not.
 
 Only the newest sentence is worth making: whoever asks for another has given up the one before.
 """
@@ -16,7 +18,6 @@ from callbox.base.frames import Samples
 
 logger = logging.getLogger(__name__)
 MOST_REMEMBERED_BYTES = 8 * 1024 * 1024
-MOST_REMEMBERED_CHARACTERS = 60
 
 
 class Memory:
@@ -35,12 +36,8 @@ class Memory:
         return known
 
     def keep(self, text: str, language: str, samples: Samples) -> None:
-        """Remember the sound of a text if it is short, as the box's own sentences are."""
-        if (
-            len(text) > MOST_REMEMBERED_CHARACTERS
-            or samples.nbytes > self._most_bytes
-            or (text, language) in self._known
-        ):
+        """Remember the sound of a text, unless it is too large."""
+        if samples.nbytes > self._most_bytes or (text, language) in self._known:
             return
         self._known[text, language] = samples
         self.size_bytes += samples.nbytes
@@ -85,7 +82,8 @@ class SpeechThread:
             samples = self._memory.get(work.text, work.language)
             if samples is None:
                 samples = self._voice.say(work.text, work.language)
-                self._memory.keep(work.text, work.language, samples)
+                if work.own:
+                    self._memory.keep(work.text, work.language, samples)
         except SpeechFault as fault:
             return SpeechFailed(work.ticket, f"{fault.what} {fault.cure}".strip(), fault.lasting)
         except Exception as error:  # the box must get its answer, or it would wait for it
