@@ -33,6 +33,12 @@ def open_store(home: Home) -> Store:
     return SqliteStore(home.store_file, FieldCipher(vault.key()))
 
 
+def key_mode(home: Home) -> str:
+    """Say who keeps the key of a box's store: `file`, `credential` or `passphrase`."""
+    kept_here = [path.name for path in home.key_files]
+    return "file" if "key" in kept_here else "credential"
+
+
 def open_box(home: Home, settings: BoxSettings) -> tuple[Box, Saved]:
     """Load a box. Raises CallboxError: no box here, store damaged, board wrong."""
     board = find_board(settings.panel.board)

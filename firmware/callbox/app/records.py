@@ -9,6 +9,7 @@ newer program has been connected for ten minutes, the copy of the store that an 
     erase, all         the server deletes the account and signs that; the command line then destroys the folder
 """
 
+import base64
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -62,6 +63,8 @@ class Records:
                 "export": lambda ask, words: {"ok": True, **self.exported()},
                 "delete": lambda ask, words: self.delete(words),
                 "erase contact": lambda ask, words: self.erase_contact(str(words["contact"])),
+                "forgotten": self._await_forgotten,
+                "sound": self._sound,
                 "erase": self._erase,
                 "stop": lambda ask, words: self._stop(),
             },
@@ -138,6 +141,19 @@ class Records:
         others = [record for record in self._directory.devices(identity.account) if record.device != identity.device]
         return [device_facts(record, record.device == identity.device) for record in (identity.device_record, *others)]
 
+    def _sound(self, ask: int, words: Facts) -> Facts | None:
+        """Answered with the Ogg Opus of a voice message, empty while it is not here."""
+        item = self._post.threads.get(_id(str(words["id"])))
+
+        def read(data: bytes | None) -> None:
+            sound = base64.b64encode(data or b"").decode()
+            self._core.emit(do.Answer(ask, {"ok": True, "sound": sound}))
+
+        if not isinstance(item, VoiceItem) or item.state in ("coming", "lost"):
+            return {"ok": True, "sound": ""}
+        self._core.read_sound(item.id, read)
+        return None
+
     # --- to delete ----------------------------------------------------------------------------------------------
 
     def delete(self, words: Facts) -> dict[str, Any]:
@@ -191,10 +207,12 @@ class Records:
         self._forgotten.discard(name)
         self._core.commit([Delete(FORGOTTEN, name)])
 
-    @property
-    def told_everything(self) -> bool:
-        """True once the server has dropped everybody who was erased here."""
-        return self._core.link.up and not self._forgotten
+    def _await_forgotten(self, ask: int, words: Facts) -> Facts | None:
+        """Answered once the server has dropped everybody who was erased here."""
+        assert self._control is not None
+        late = failure("The server cannot be reached now.")
+        self._control.wait(ask, lambda: None if self._forgotten else {"ok": True}, late)
+        return None
 
     # --- to end -------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Commands of a server's upkeep: backup, restore, move."""
+"""Commands of a server's upkeep: backup, restore, move, erase."""
 
 import argparse
 import datetime
@@ -8,7 +8,9 @@ from pathlib import Path
 
 from callbox.base.errors import CallboxError, WrongUse
 from callbox.server.authority import sign_move
+from callbox.server.items import Forget
 from callbox.server.shell.home import ASIDE, Home, wall_ms
+from callbox.wire.names import valid_name
 
 AddCommand = Callable[[str, str, str], argparse.ArgumentParser]
 
@@ -35,6 +37,13 @@ Let the old server run until every box has come by once (callbox server users).
 """
 
 
+ERASE_EXAMPLES = """examples:
+  callbox server erase kitchen --home S       the server stopped; for a box that could not do it itself
+
+Deletes the account with its devices, keys, wishes and whatever waits for it. Backups that you made keep it.
+"""
+
+
 def add(add_command: AddCommand) -> None:
     """Add these commands to the parser of `callbox server`."""
     backup = add_command("backup", "write a backup of the server to one file", BACKUP_EXAMPLES)
@@ -46,7 +55,9 @@ def add(add_command: AddCommand) -> None:
     restore.add_argument("--force", action="store_true", help="replace the server that is in the folder")
     move.add_argument("address", metavar="NEW:PORT", nargs="?", help="where it goes on, as boxes reach it")
     move.add_argument("--stay", action="store_true", help="take it back")
-    for command in (backup, restore, move):
+    erase = add_command("erase", "delete an account whose box cannot do it any more", ERASE_EXAMPLES)
+    erase.add_argument("name", metavar="NAME")
+    for command in (backup, restore, move, erase):
         command.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -101,6 +112,26 @@ def _move(home: Home, options: argparse.Namespace) -> int:
     return 0
 
 
+def _erase(home: Home, options: argparse.Namespace) -> int:
+    from callbox.server.stores.sql import SqlStore
+
+    name = valid_name(options.name)
+    if not home.store_file.exists():
+        raise CallboxError(f"There is no server in {home.folder}.", "Name its folder with --home.")
+    home.claim()
+    try:
+        store = SqlStore(home.store_file, may_migrate=True)
+        devices = tuple(device.device for device in store.open().devices if device.account == name)
+        if not devices and all(account.name != name for account in store.open().accounts):
+            raise CallboxError(f"There is no account {name!r}.", "`callbox server users` lists them.")
+        store.apply([Forget(name, devices)])
+        store.close()
+    finally:
+        home.release()
+    _tell(options, {"erased": name, "devices": len(devices)}, f"{name} is erased. Its name may be invited again.")
+    return 0
+
+
 def _counted(accounts: int, letters: int) -> str:
     return f"{accounts} account{'' if accounts == 1 else 's'}, {letters} letter{'' if letters == 1 else 's'} waiting"
 
@@ -113,4 +144,5 @@ COMMANDS: Mapping[str, Callable[[Home, argparse.Namespace], int]] = {
     "backup": _backup,
     "restore": _restore,
     "move": _move,
+    "erase": _erase,
 }

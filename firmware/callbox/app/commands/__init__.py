@@ -3,7 +3,7 @@
 import argparse
 
 from callbox import __version__
-from callbox.app.commands import asks, boards, box, doctor, people, sound, trying
+from callbox.app.commands import asks, boards, box, doctor, people, records, sound, trying
 from callbox.app.commands.words import Adder
 from callbox.base.errors import CallboxError
 
@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     box.add(adder)
     asks.add(adder)
     people.add(adder)
+    records.add(adder)
     boards.add(adder)
     sound.add(adder)
     doctor.add(adder)
