@@ -1,6 +1,7 @@
 """What a box keeps: seen, taken along, deleted, erased; here, at the server, and under a server that lies."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_a_text_that_has_not_left_is_never_sent(world: World, pair: tuple[Simula
 
 
 @pytest.mark.parametrize("words", [{"id": "zz"}, {"id": "00" * 16}, {"contact": "nobody", "last": 1}])
-def test_what_is_not_there_is_told(pair: tuple[SimulatedBox, SimulatedBox], words: dict[str, object]) -> None:
+def test_what_is_not_there_is_told(pair: tuple[SimulatedBox, SimulatedBox], words: dict[str, Any]) -> None:
     kitchen, _ = pair
     reply = kitchen.ask("delete", **words)
     assert not reply["ok"]
