@@ -392,7 +392,7 @@ def test_a_denied_roll_back_keeps_the_sessions_and_a_claimed_one_is_told(world: 
     liar.tell(workshop, Refused("epoch", connection_epoch=2**40))
     world.run(0.1)
     world.until(lambda: workshop.box.core.link.up, 10.0, "it comes back")
-    assert any("restored card" in line for line in workshop.logged)
+    assert any("set back" in line for line in workshop.logged)
     world.run(130.0)
     sent = write(world, workshop, "kitchen", "still there")
     world.until(lambda: mark_of(workshop, sent) == "delivered", 200.0, "delivered")

@@ -212,7 +212,7 @@ class Agreeing:
         self._taking = True
         try:
             match body:
-                case OwnRecords(records=records, digest=digest):
+                case OwnRecords(records=records, summary=digest):
                     return self._merge(records, digest)
                 case OwnText():
                     threads = self._post.threads

@@ -90,6 +90,7 @@ class Directory:
     def changed(self, account: str) -> None:
         """The server says that the devices of `account` are others now: ask when they are next needed."""
         self._fresh.discard(account)
+        self._claimed_at = {slot: at for slot, at in self._claimed_at.items() if slot[0] != account}
 
     def reach(
         self,

@@ -9,7 +9,7 @@ from callbox.app.control import Control, Facts, failure
 from callbox.app.core import Core
 from callbox.app.directory import Directory
 from callbox.app.keys import Keys
-from callbox.app.linking import LINK_S, Linking
+from callbox.app.linking import Linking
 from callbox.app.moving import Moving
 from callbox.app.own_devices import TABLE as OWN_DEVICES
 from callbox.app.own_devices import OwnDevices
@@ -21,6 +21,8 @@ from callbox.conversations.agreement import TABLE as RECORDS
 from callbox.conversations.stores import Write
 from callbox.wire.bodies import Body, DeviceList
 from callbox.wire.signals import DevicesChanged, LinkAsked, Moved, Welcome
+
+ASK_AGAIN_S = 30.0
 
 
 class Own:
@@ -54,12 +56,13 @@ class Own:
 
     def join(self, control: Control) -> None:
         """Let the command line ask these desks."""
+        waits = {"ok": True, "waits": True}
         control.learn(
             {
                 "devices": lambda ask, words: self._listed(),
                 "revoke": lambda ask, words: self.devices.revoke(str(words["device"])),
                 "link": lambda ask, words: self.linking.begin(),
-                "link wait": lambda ask, words: control.wait(ask, self.linking.waits, {"ok": False}, LINK_S + 10.0),
+                "link wait": lambda ask, words: control.wait(ask, self.linking.waits, waits, ASK_AGAIN_S),
                 "link confirm": lambda ask, words: self.linking.confirm(str(words["numbers"])),
                 "link refuse": lambda ask, words: self.linking.refuse(),
                 "devices told": lambda ask, words: self._told(control, ask),
@@ -115,6 +118,7 @@ class Own:
         self._directory.changed(message.account)
         if message.account == self._core.identity.account:
             self.devices.look()
+        self._post.devices_changed(message.account)
 
     def _tell_contacts(self, body: DeviceList) -> None:
         """Whoever wrote to us hears of a change sealed as well: a server that withholds it withholds all our mail."""

@@ -114,7 +114,7 @@ class OwnDevices:
     def session_up(self) -> None:
         """Compare what the server knows with what holds here. A box without siblings asks nothing."""
         self._putting.clear()
-        if self._known:
+        if self._known or not self.holds_key:
             self.look()
 
     def look(self) -> None:

@@ -181,6 +181,13 @@ class Post:
 
     def resubmit(self) -> None:
         """The server may have forgotten what it took from us."""
+    def devices_changed(self, account: str) -> None:
+        """An account has other devices, or keys where it had none: what waited for that tries again."""
+        self._reaching.discard(account)
+        gone = {record.device for record in self._directory.devices(account)}
+        self._sought = {device: due for device, due in self._sought.items() if device not in gone}
+        self.pump()
+
         self._core.commit(self._outbox.resubmit(), then=self.pump)
 
     def letters_to(self, account: str, body: Body) -> list[Write]:

@@ -175,7 +175,7 @@ class Joining:
                 return self._say(self._credentials.login(self._challenge, self._chance.token(NONCE_BYTES)))
             case Welcome():
                 self._welcome = message
-                return self._say(PublishPrekeys(_PUBLISH, self._prekeys))
+                return self._say(PublishPrekeys(_PUBLISH, self._prekeys, replace=True))
             case Accepted(request=request) if request == _PUBLISH and self._welcome and self._authority:
                 return self._end(Joined(self._authority, self._server_id, self._welcome))
             case Denied():

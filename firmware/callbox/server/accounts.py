@@ -4,6 +4,7 @@ from callbox.crypto.records import Untrusted, verify_prekey
 from callbox.server.calling import cut_off
 from callbox.server.desk import Desk
 from callbox.server.items import DropRequests, PutCalls, PutRow, Write
+from callbox.server.members import tell_devices_changed
 from callbox.server.sessions import Session
 from callbox.wire.signals import (
     ClaimPrekeys,
@@ -31,11 +32,14 @@ def publish(desk: Desk, session: Session, message: PublishPrekeys) -> None:
     except Untrusted:
         desk.deny(session, message.request, "not-yours")
         return
+    was_mute = not entry.keys and entry.fallback is None
     writes = desk.directory.publish(session.device, message.keys, desk.settings.prekeys.kept, message.replace)
     if writes is None:
         desk.deny(session, message.request, "too-large")
         return
     _save_and_accept(desk, session, message.request, writes)
+    if was_mute and writes:
+        tell_devices_changed(desk, session.account)  # only now can anybody write to it
 
 
 def claim(desk: Desk, session: Session, message: ClaimPrekeys) -> None:

@@ -6,7 +6,7 @@ are simulated, and the clock is turned by hand.
     kitchen.hears(workshop)     what comes out of the speaker
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ from callbox.app import effects as do
 from callbox.app import events as happened
 from callbox.app.boards import find_board
 from callbox.app.box import Box, ServerPlace
+from callbox.app.joining import LINKING, DeviceLinking
 from callbox.app.keys import PREKEYS
-from callbox.app.saved import Membership, first_writes, load
+from callbox.app.saved import IDENTITY, Membership, first_writes, load
 from callbox.app.settings import BoxSettings, CallSettings, PanelSettings
 from callbox.app.voice import Voice
 from callbox.audio import facts as audio
@@ -34,13 +35,14 @@ from callbox.conversations.stores.memory import MemoryStore
 from callbox.crypto.identity import Identity
 from callbox.link.events import CloseLane, LaneDown, LaneUp, OpenLane, PingLane, SendOnLane, TransportEvent
 from callbox.link.joining import Joined, Joining, Trust
+from callbox.link.linking import Linking
 from callbox.link.session import Credentials
 from callbox.link.transports import perform
 from callbox.panel.pins.simulated import SimulatedPins
 from callbox.testing.authority import AUTHORITY
 from callbox.testing.ears import TappedCodec, TimedCard, tone_amplitude
 from callbox.testing.network_transport import SimulatedTransport
-from callbox.wire.cards import Invite
+from callbox.wire.cards import Invite, parse_invite
 
 if TYPE_CHECKING:
     from callbox.testing.world import World
@@ -81,6 +83,8 @@ class SimulatedBox:
         self.pins = SimulatedPins(self.board)
         self.logged: list[str] = []
         self.tones: list[str] = []  # every tone that it was to play, oldest first
+        self.link_numbers: list[str] = []
+        self.finish_link: Callable[[], None] = lambda: None
         self.replies: dict[int, list[Mapping[str, Any]]] = {}
         self._spoken = 0
         self._asks = 0
@@ -111,16 +115,7 @@ class SimulatedBox:
         prekeys = identity.new_prekeys(PREKEYS, fallback=True)
         credentials = Credentials(identity.account, identity.device, identity.sign_login, lambda: 1, "simulated")
         joining = Joining(invite, identity.record, credentials, prekeys, world.chance)
-
-        def performed(effects: list[Any]) -> None:
-            for effect in effects:
-                if not isinstance(effect, Trust):
-                    perform(transport, effect)
-
-        transport = SimulatedTransport(
-            world.network, self.name, lambda event: performed(joining.handle(event, world.now))
-        )
-        performed(joining.start(world.now))
+        transport = self._join_by(joining)
         world.until(lambda: joining.outcome is not None, 20.0, f"{self.name} joins")
         transport.shutdown()
         if not isinstance(joining.outcome, Joined):
@@ -128,6 +123,49 @@ class SimulatedBox:
         identity.mark_published()
         place = Membership(invite.server, AUTHORITY, joining.outcome.server_id)
         self.store.commit(first_writes(identity, place, 1))
+
+    def link(self, other: "SimulatedBox", agree: bool = True) -> None:
+        """Become a further device of another box's account, as `callbox link` there and `callbox join` here do it."""
+        line = str(other.ask("link")["invite"])
+        linking = self.ask_to_link(line)
+        facts = other.ask("link wait")
+        self.world.until(lambda: self.link_numbers == [facts["numbers"]], 1.0, "both show the same numbers")
+        if not agree:
+            other.ask("link refuse")
+        else:
+            other.ask("link confirm", numbers=facts["numbers"])
+        self.world.until(lambda: linking.outcome is not None, 10.0, f"{self.name} is linked")
+        self.finish_link()
+
+    def ask_to_link(self, line: str) -> Linking:
+        """Come with a link invite; `finish_link` when the outcome is there."""
+        world, invite = self.world, parse_invite(line)
+        device = DeviceLinking(invite, self.store.load(IDENTITY).get(LINKING), world.chance, world.wall_ms)
+        self.store.commit([device.keep()])
+        self.link_numbers = []
+        linking = Linking(invite, device.asking, self.link_numbers.append, world.chance)
+        transport = self._join_by(linking)
+
+        def finish() -> None:
+            transport.shutdown()
+            if not isinstance(linking.outcome, Joined):
+                raise linking.outcome or CallboxError("linking did not end")
+            self.store.commit(device.writes(linking.outcome))
+
+        self.finish_link = finish
+        return linking
+
+    def _join_by(self, joining: Joining) -> SimulatedTransport:
+        def performed(effects: list[Any]) -> None:
+            for effect in effects:
+                if not isinstance(effect, Trust):
+                    perform(transport, effect)
+
+        transport = SimulatedTransport(
+            self.world.network, self.name, lambda event: performed(joining.handle(event, self.world.now))
+        )
+        performed(joining.start(self.world.now))
+        return transport
 
     def start(self) -> None:
         """Switch the box on."""

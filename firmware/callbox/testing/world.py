@@ -66,6 +66,16 @@ class World:
         self.until(lambda: box.box.core.link.up, 5.0, f"{name} connects")
         return box
 
+    def second(self, box: SimulatedBox, name: str, board: str = "breadboard") -> SimulatedBox:
+        """Link a further box to the account of one that is there, and switch it on. `name` is its place here."""
+        further = SimulatedBox(self, name, board, FIRST_TONE_HZ + NEXT_TONE_HZ * len(self.boxes))
+        further.link(box)
+        self.boxes[name] = further
+        further.start()
+        self.until(lambda: further.box.core.link.up, 5.0, f"{name} connects")
+        self.run(2.0)  # what the others know comes to it
+        return further
+
     def friends(self, *names: str) -> list[SimulatedBox]:
         """Make boxes that may all ring each other; dial button 1 of each calls the first of the others, and so on."""
         boxes = [self.box(name) for name in names]

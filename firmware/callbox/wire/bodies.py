@@ -125,13 +125,13 @@ class OwnRecord(msgspec.Struct, frozen=True):
 
 
 class OwnRecords(msgspec.Struct, frozen=True, tag="own-records"):
-    """To our own devices: what changed. `digest` of all records asks a device that has others to send all of its own.
+    """To our own devices: what changed. `summary`, a digest of all records, asks who has others to send all of them.
 
-    An empty digest asks for nothing.
+    An empty one asks for nothing.
     """
 
     records: tuple[OwnRecord, ...]
-    digest: bytes = b""
+    summary: bytes = b""
 
 
 class OwnText(msgspec.Struct, frozen=True, tag="own-text"):

@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     box.add(adder)
     asks.add(adder)
     people.add(adder)
+    devices.add(adder)
     records.add(adder)
     boards.add(adder)
     sound.add(adder)

@@ -23,9 +23,12 @@ def add(adder: Adder) -> None:
     run.add_argument("--config", metavar="F", type=Path, help="settings file (default: box.toml in the box's folder)")
     run.add_argument("--verbose", action="store_true", help="log more")
     join = adder.add(
-        "join", "make this box's identity and enrol it with a server", _join, 'callbox join "callbox-invite:..."'
+        "join",
+        "make this box's identity, and enrol it with a server or link it to a box",
+        _join,
+        'callbox join "callbox-invite:..."',
     )
-    join.add_argument("invite", help="the line that `callbox server invite` printed, in quotes")
+    join.add_argument("invite", help="the line that `callbox server invite` or `callbox link` printed")
 
 
 def _run(options: Options) -> int:
@@ -73,6 +76,12 @@ def _lock(home: Home) -> None:
         time.sleep(RETRY_S)
 
 
+def _show_numbers(numbers: str) -> None:
+    print(
+        f"The other box shows the same numbers, or something is wrong:  {numbers}\nSay so there, and wait.", flush=True
+    )
+
+
 def _join(options: Options) -> int:
     from callbox.app.joining import join
     from callbox.wire.cards import parse_invite
@@ -83,7 +92,7 @@ def _join(options: Options) -> int:
     if not home.lock():
         raise CallboxError(f"A box runs in {home.folder}.", "Name another folder for this one: --home")
     progress(f"joining {invite.server} as {invite.name} ...")
-    account = asyncio.run(join(home, invite))
+    account = asyncio.run(join(home, invite, _show_numbers))
     home.unlock()
     print(f"This box is {account} now. Its folder is {home.folder}; its settings are in {home.settings_file}.")
     return 0
