@@ -76,6 +76,9 @@ def test_live_is_lit_exactly_while_samples_go_into_it() -> None:
     box.engine.command(StopRecording())
     box.run(0.02)
     assert box.told(LiveChanged) == [LiveChanged(True), LiveChanged(False)]
+    box.engine.command(StartMedia(as_is, as_is))
+    box.run(0.5)
+    assert box.told(LiveChanged)[2:] == [], "the gate is shut again: a call opens it for itself"
 
 
 def test_a_shut_gate_lets_nothing_into_it() -> None:

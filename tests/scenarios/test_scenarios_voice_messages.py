@@ -15,7 +15,7 @@ from callbox.testing.box import SimulatedBox
 from callbox.testing.playout import hum
 from callbox.testing.world import World
 from callbox.wire.codec import BLOB_STEPS, PART_BYTES
-from callbox.wire.signals import BeginBlob, BlobPart, Denied, GetPart, PutPart, ServerMessage, Submit, Welcome
+from callbox.wire.signals import BeginBlob, BlobPart, Denied, Devices, GetPart, PutPart, ServerMessage, Submit, Welcome
 from scenarios.acts import all_idle, both_hear, mark_of, rings, talk
 from scenarios.lies import LyingServer
 
@@ -440,6 +440,7 @@ def test_a_stranger_cannot_send_one(world: World) -> None:
     record(world, kitchen, 1.0)
     world.until(lambda: states(kitchen, "workshop") == ["unsent"], 5.0, "it is refused")
     assert voices(kitchen, "workshop")[0]["problem"] == "not-allowed"
+    assert kitchen.tones[-1] == "error"
     assert workshop.box.people.listed() == []
 
 
@@ -568,6 +569,33 @@ def test_a_voice_message_of_somebody_unknown_is_dropped(world: World) -> None:
 
 
 # --- deleting --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", ["while it waits", "between its parts", "while its letter waits"])
+def test_a_message_that_is_deleted_before_it_left_is_never_sent(world: World, when: str) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    long_message(world, kitchen)
+    liar = LyingServer(world)
+    if when == "while its letter waits":
+        liar.lie = lambda name, message: [] if isinstance(message, Devices) and name == "kitchen" else [message]
+    item_id = next(iter(kitchen.store._sounds))
+    if when != "while it waits":
+        world.network.restore("kitchen")
+        parts = 2 if when == "between its parts" else 4
+        world.until(lambda: sum(isinstance(m, PutPart) for _, m in liar.heard) == parts, 90.0, "parts")
+        world.run(0.2 if parts == 4 else 0.0)
+    kitchen.box.post.delete(item_id)
+    kitchen.ask("status")
+    liar.lie = lambda name, message: [message]
+    if when == "while its letter waits":
+        world.network.cut("kitchen")
+        world.run(1.0)
+    world.network.restore("kitchen")
+    world.run(40.0)
+    assert voices(workshop, "kitchen") == voices(kitchen, "workshop") == []
+    assert kitchen.store._sounds == {}
+    if when == "between its parts":
+        assert world.server.store.open().blobs == ()
 
 
 def test_a_message_that_is_deleted_takes_its_sound_along(world: World) -> None:

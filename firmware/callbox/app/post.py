@@ -23,7 +23,7 @@ from callbox.base.errors import CallboxError, WrongUse
 from callbox.base.time import TRUSTED_AFTER_MS, Instant, earliest
 from callbox.calls.effects import QueueMissedNotice, RecordCall
 from callbox.conversations.admission import TextWelcome
-from callbox.conversations.items import CallItem, Item
+from callbox.conversations.items import CallItem, Item, VoiceItem
 from callbox.conversations.outbox import TABLE, Letter, Outbox
 from callbox.conversations.retention import Retention, expired
 from callbox.conversations.stores import DeleteItem, Write
@@ -122,7 +122,9 @@ class Post:
 
     def delete(self, item_id: bytes) -> None:
         """Delete an item of a thread, here and for good. What has not left yet is never sent."""
-        self._core.commit([*self.threads.drop([DeleteItem(item_id)]), *self._outbox.withdrawn(item_id)])
+        item = self.threads.get(item_id)
+        letter = item.letter if isinstance(item, VoiceItem) else item_id
+        self._core.commit([*self.threads.drop([DeleteItem(item_id)]), *self._outbox.withdrawn(letter)])
 
     def forget(self, contact: str) -> list[Write]:
         """Destroy a thread, its key first, and whatever of it or for its contact waits to be sent."""
@@ -179,8 +181,6 @@ class Post:
             self._core.commit(self._outbox.readdress(record.device))
         self.pump()
 
-    def resubmit(self) -> None:
-        """The server may have forgotten what it took from us."""
     def devices_changed(self, account: str) -> None:
         """An account has other devices, or keys where it had none: what waited for that tries again."""
         self._reaching.discard(account)
@@ -188,6 +188,8 @@ class Post:
         self._sought = {device: due for device, due in self._sought.items() if device not in gone}
         self.pump()
 
+    def resubmit(self) -> None:
+        """The server may have forgotten what it took from us."""
         self._core.commit(self._outbox.resubmit(), then=self.pump)
 
     def letters_to(self, account: str, body: Body) -> list[Write]:

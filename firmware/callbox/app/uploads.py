@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from callbox.app.core import Core
 from callbox.app.post import Post
+from callbox.audio.facts import Play
+from callbox.audio.tones import Tone
 from callbox.base.time import Instant, earliest
 from callbox.conversations.items import BlobKey, VoiceItem
 from callbox.crypto.blobs import digest_of, seal_blob
@@ -134,6 +136,8 @@ class Uploads:
     def _unsent(self, item_id: bytes, why: str) -> None:
         self._current = None
         self._core.warn(f"a voice message was not sent: {why}")
+        if self._free():
+            self._core.emit(Play(Tone.ERROR, False))  # whoever spoke has no other sign of it
         self._core.commit(self._post.threads.unsent(item_id, why), then=self.pump)
 
     def _withdraw(self, item_id: bytes) -> None:

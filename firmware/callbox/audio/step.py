@@ -70,9 +70,13 @@ class Step:
         self.recorder = Recorder(self._codec, most_s)
 
     def recorded(self) -> tuple[bytes, ...]:
-        """End the voice message and return its packets; none when it never listened."""
+        """End the voice message and return its packets, none when it never listened. Without a call the gate shuts."""
         recorder, self.recorder = self.recorder, None
-        return () if recorder is None else recorder.finish()
+        if recorder is None:
+            return ()
+        if self.sending is None:
+            self.capture_on = False
+        return recorder.finish()
 
     def play(self, sound: Sound, ticket: int) -> None:
         """Play a voice message after what is still being said."""
