@@ -252,6 +252,22 @@ def test_a_further_box_asks_to_be_linked(world: World, choice: str, said: str, a
     assert asking.answers == answers
 
 
+def test_a_second_box_is_linked_without_a_screen_at_the_first(world: World) -> None:
+    kitchen, _ = world.friends("kitchen", "workshop")
+    hall = SimulatedBox(world, "hall", "breadboard", 999.0)
+    linking = hall.ask_to_link(str(kitchen.ask("link")["invite"]))
+    kitchen.says("A new box asks to be linked. Answer in the menu.")
+    choose(world, kitchen, "Link a new box.")
+    kitchen.says("The new box must say the same numbers.")
+    (numbers,) = hall.link_numbers
+    kitchen.says(", ".join(" ".join(group) for group in numbers.split()) + ".")
+    step_to(world, kitchen, "The numbers are the same.")
+    kitchen.press("talk")
+    kitchen.says("The new box is linked.")
+    world.until(lambda: linking.outcome is not None, 5.0, "it is linked")
+    assert len(kitchen.ask("devices")["devices"]) == 2
+
+
 def test_network(world: World) -> None:
     box = world.box("kitchen")
     choose(world, box, "Network.")
