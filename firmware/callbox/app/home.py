@@ -47,17 +47,6 @@ class Home:
         store = sorted(self.folder.glob(f"{self.store_file.name}*"))
         return [path for path in (*store, self.settings_file, self.folder / "control.sock") if path.exists()]
 
-    @property
-    def key_files(self) -> list[Path]:
-        """Where the key of the store may lie in this folder, drafts included."""
-        return sorted([*self.folder.glob("key*"), *self.folder.glob(".key-*")])
-
-    @property
-    def own_files(self) -> list[Path]:
-        """Everything else that a box puts into its folder, the lock left out."""
-        store = sorted(self.folder.glob(f"{self.store_file.name}*"))
-        return [path for path in (*store, self.settings_file, self.folder / "control.sock") if path.exists()]
-
     @classmethod
     def named(cls, given: str | None) -> "Home":
         """Return the home of `--home`, else of CALLBOX_HOME, else `~/.callbox`; absolute, for lgpio changes folders."""

@@ -3,7 +3,7 @@
 import argparse
 
 from callbox import __version__
-from callbox.app.commands import asks, boards, box, doctor, people, records, sound, trying
+from callbox.app.commands import asks, boards, box, devices, doctor, people, records, sound, trying
 from callbox.app.commands.words import Adder
 from callbox.base.errors import CallboxError
 
