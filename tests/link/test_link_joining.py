@@ -87,7 +87,7 @@ def test_the_whole_way() -> None:
     [login] = said(server(core, Enrolled("kitchen")))
     assert isinstance(login, Login)
     [publish] = said(server(core, WELCOME))
-    assert publish == PublishPrekeys(1, KEYS)
+    assert publish == PublishPrekeys(1, KEYS, replace=True)
     assert server(core, Accepted(1)) == [CloseLane(0)]
     assert core.outcome == Joined(CERTIFICATE, PIN.digest(), WELCOME)
 
