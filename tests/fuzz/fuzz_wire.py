@@ -1,4 +1,4 @@
-"""Fuzz target: no bytes make a parser of the network's input raise anything but MalformedMessage.
+"""Fuzz target: no bytes make a parser of the network's input raise anything but what they say.
 
     python tests/fuzz/fuzz_wire.py [--seconds N] [--seed N]        atheris if it is installed, else a loop of our own
 
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from callbox.audio import ogg
 from callbox.base.errors import WrongUse
 from callbox.wire import cards, codec, media
 from callbox.wire.errors import MalformedMessage
@@ -36,6 +37,7 @@ PARSERS: tuple[Callable[[bytes], object], ...] = (
     media.unpack_report,
     lambda data: cards.parse_invite("callbox-invite:" + data.decode("latin-1")),
     lambda data: cards.parse_card(data.decode("utf-8", "replace")),
+    ogg.read,
 )
 
 
@@ -50,7 +52,7 @@ def try_input(data: bytes) -> bool:
         return False
     try:
         PARSERS[data[0] % len(PARSERS)](data[1:])
-    except (MalformedMessage, WrongUse):
+    except (MalformedMessage, WrongUse, ogg.NotOggOpus):
         return False
     return True
 
@@ -59,6 +61,7 @@ def seeds() -> list[bytes]:
     """Return valid messages of every kind, each before a byte for every parser."""
     vectors: dict[str, list[str]] = json.loads(VECTORS.read_text())
     valid = [bytes.fromhex(encoding) for encodings in vectors.values() for encoding in encodings]
+    valid.append(ogg.write([bytes([0xF8]) + bytes(60)] * 100))  # a voice message
     valid += [codec.unpad(message) for message in valid if len(message) in codec.PADDING_STEPS]
     return [bytes([parser]) + message for message in valid for parser in range(len(PARSERS))]
 

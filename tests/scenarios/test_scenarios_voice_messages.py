@@ -431,6 +431,18 @@ def test_a_call_has_the_line_to_itself(world: World) -> None:
     world.until(lambda: workshop.box.post.unread == 1, 10.0, "it arrives after the call")
 
 
+def test_every_box_of_an_account_gets_it_and_hearing_it_on_one_is_enough(world: World) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    hall = world.second(workshop, "hall")
+    record(world, kitchen, 1.0)
+    arrived(world, workshop)
+    arrived(world, hall)
+    world.until(lambda: world.server.store.open().blobs == (), 5.0, "both have it")
+    play(world, hall, kitchen)
+    world.until(lambda: states(kitchen, "workshop") == ["heard"], 5.0, "kitchen hears of it")
+    world.until(lambda: not workshop.box.post.unread, 5.0, "and so does the other box")
+
+
 # --- permissions -----------------------------------------------------------------------------------------------------
 
 

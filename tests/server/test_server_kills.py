@@ -11,8 +11,20 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from callbox.wire.signals import Accepted, Acknowledge, Deliver, SetRow, Submit
-from server.people import Box
+from callbox.wire.codec import PART_BYTES
+from callbox.wire.signals import (
+    Accepted,
+    Acknowledge,
+    BeginBlob,
+    BlobPart,
+    BlobPlace,
+    Deliver,
+    GetPart,
+    PutPart,
+    SetRow,
+    Submit,
+)
+from server.people import Box, digest
 from server.running import BoxOnTheLine, RunningServer
 
 pytestmark = pytest.mark.real
@@ -118,6 +130,33 @@ def test_a_receiver_that_is_acknowledging_when_the_server_dies_loses_nothing(tmp
         seen += [number for number in take(kitchen, lambda got: last in got) if number not in seen]
     assert seen == list(range(sender.sent))
     server.stop()
+
+
+def test_no_accepted_part_of_a_voice_message_is_lost_by_kills(tmp_path: Path) -> None:
+    server, blob, chance = server_for_two(tmp_path), digest("blob", size=16), random.Random(22)
+    parts = [digest("part", number, size=PART_BYTES) for number in range(16)]
+    accepted = 0
+    for kill in range(KILLS + 1):
+        with BoxOnTheLine(server, WORKSHOP) as line:
+            line.login(kill + 1)
+            place = line.ask(lambda request: BeginBlob(request, blob, "kitchen", len(parts)))
+            assert isinstance(place, BlobPlace)
+            assert accepted <= place.next_part <= accepted + 1, "one may be safe whose answer died"
+            accepted = place.next_part
+            last = kill == KILLS
+            for number in range(accepted, len(parts) if last else min(len(parts), accepted + chance.randrange(1, 4))):
+                answer = line.ask(lambda request, number=number: PutPart(request, blob, number, parts[number]))  # type: ignore[misc]  # a default binds
+                assert isinstance(answer, Accepted)
+                accepted += 1
+            if not last and accepted < len(parts):
+                line.say(PutPart(0, blob, accepted, parts[accepted]))  # on its way when the server dies
+            server.kill()
+        server = RunningServer(tmp_path)
+    with BoxOnTheLine(server, KITCHEN) as kitchen:
+        kitchen.login(2)
+        answers = [kitchen.ask(lambda request, number=n: GetPart(request, blob, number)) for n in range(len(parts))]  # type: ignore[misc]  # a default binds
+    assert [answer.data for answer in answers if isinstance(answer, BlobPart)] == parts
+    assert server.stop() == 0
 
 
 def test_a_dead_server_is_noticed_by_its_clients(tmp_path: Path) -> None:
