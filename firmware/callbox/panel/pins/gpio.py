@@ -19,7 +19,7 @@ from callbox.base.errors import CallboxError
 from callbox.panel.contacts import switch_name
 from callbox.panel.parts import Board, Button, Light, Switch
 from callbox.panel.pins import STOP_OR_MOVE, Changed, PinsUnavailable
-from callbox.panel.pins._chip import find_header_chip, line_holder, load_lgpio
+from callbox.panel.pins._chip import find_header_chip, line_holder, load_lgpio, wake_watching
 
 KERNEL_DEBOUNCE_S = 0.002
 ACTIVITY_LIGHTS = Path("/sys/class/leds")
@@ -212,4 +212,6 @@ def open_member(board: Board) -> GpioPins:
     from gpiozero.pins.lgpio import LGPIOFactory
 
     chip = find_header_chip(lgpio, Path("/dev"))
-    return GpioPins(board, LGPIOFactory(chip=chip), holder=lambda pin: line_holder(lgpio, chip, pin))
+    pins = GpioPins(board, LGPIOFactory(chip=chip), holder=lambda pin: line_holder(lgpio, chip, pin))
+    wake_watching(lgpio, chip)
+    return pins
