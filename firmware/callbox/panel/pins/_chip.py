@@ -55,9 +55,9 @@ def load_lgpio() -> Any:
 def wake_watching(lgpio: Any, chip: int, after_s: Sequence[float] = WAKE_AFTER_S) -> threading.Thread:
     """Wake lgpio's thread that watches inputs, some times after they were opened; in a thread that then ends.
 
-    lgpio (0.2.2.0) sends that thread to sleep when there are no inputs, and wakes it for each new one; but it forgets to
-    look again before it sleeps. If all inputs were opened in that moment, every button is deaf until something wakes it.
-    Closing a chip does, also one that was opened for nothing else.
+    lgpio (0.2.2.0) sends that thread to sleep when there are no inputs, and wakes it for each new one; but it forgets
+    to look again before it sleeps. If all inputs were opened in that moment, every button is deaf until something
+    wakes it. Closing a chip does, also one that was opened for nothing else.
     """
 
     def wake() -> None:
