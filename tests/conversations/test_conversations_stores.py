@@ -1,5 +1,7 @@
 """The contract that every store meets, whatever keeps the bytes."""
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -181,3 +183,15 @@ def test_the_boxs_own_cipher_seals_a_store(store_path: Path) -> None:
     again = SqliteStore(store_path, FieldCipher(b"k" * 32))
     assert (again.load("t"), again.items()) == ({"a": b"1"}, [text(2, "workshop"), text(1)])
     again.close()
+
+
+def test_a_sound_lies_sealed_on_the_card_and_in_its_place(store_path: Path) -> None:
+    store = SqliteStore(store_path, FieldCipher(b"k" * 32))
+    store.commit([PutItem(voice(1)), PutSound(voice(1).id, "kitchen", 0, b"said in confidence" * 99)])
+    store.close()
+    for file in store_path.parent.iterdir():
+        assert b"said in confidence" not in file.read_bytes()
+    with contextlib.closing(sqlite3.connect(store_path)) as thief, thief:
+        thief.execute("UPDATE sounds SET part = 1")
+    with pytest.raises(StoreFault, match="damaged"):
+        SqliteStore(store_path, FieldCipher(b"k" * 32)).sound(voice(1).id)
