@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from callbox.app.core import Core
 from callbox.app.ledger import Then
-from callbox.app.saved import Saved, keep_epoch, keep_identity, keep_welcomed
+from callbox.app.saved import Saved, keep_epoch, keep_identity, keep_server_store, keep_welcomed
 from callbox.base.time import Instant
 from callbox.conversations.stores import Put
 from callbox.wire.signals import Accepted, PublishPrekeys, ServerMessage, Welcome
@@ -29,6 +29,7 @@ class Keys:
         self._publishing = False
         self._rolled_back_at: Instant | None = None
         self._welcomed = saved.welcomed_epoch
+        self._server_store = saved.server_store
         self._renew_all = False
         self._server_restored_at: Instant | None = None
         self.on_gap: Callable[[], None] = lambda: None
@@ -55,20 +56,24 @@ class Keys:
         return not self._publishing and not self._renew_all
 
     def session_up(self, welcome: Welcome) -> None:
-        """Publish prekeys if few are left. A server that knows an earlier login of ours than the last was restored
-        from a backup: then, and where this box was, everything that either side forgot is told again (`on_gap`).
+        """Publish prekeys if few are left. What either side forgot is told again (`on_gap`).
+
+        A server that has another store than before, or that knows an earlier login of ours than the last, was restored
+        from a backup; this box may have been, too.
         """
         assert self._core is not None
         now, epoch = self._core.now, self._epoch - 1
-        known, self._welcomed = welcome.known_epoch, self._welcomed
-        if known is not None and known < self._welcomed and self._may_doubt(now):
+        known, store = welcome.known_epoch, welcome.store_id
+        earlier = known is not None and known < self._welcomed
+        another = bool(store and self._server_store) and store != self._server_store
+        if (earlier or another) and self._may_doubt(now):
             self._server_restored_at = now
             self._renew_all = True
             self._core.tell(
                 "The server was restored from a backup and has forgotten what came after it: this box tells it again."
             )
-        self._welcomed = epoch
-        self._core.commit([keep_welcomed(epoch)])
+        self._welcomed, self._server_store = epoch, store or self._server_store
+        self._core.commit([keep_welcomed(epoch), keep_server_store(self._server_store)])
         if self._renew_all:
             self.on_gap()
         self.publish(0 if self._renew_all else welcome.prekeys_left)

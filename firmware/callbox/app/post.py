@@ -184,8 +184,10 @@ class Post:
     def devices_changed(self, account: str) -> None:
         """An account has other devices, or keys where it had none: what waited for that tries again."""
         self._reaching.discard(account)
-        gone = {record.device for record in self._directory.devices(account)}
-        self._sought = {device: due for device, due in self._sought.items() if device not in gone}
+        known = {record.device for record in self._directory.devices(account)}
+        self._sought = {device: due for device, due in self._sought.items() if device not in known}
+        if self._outbox.waits_for(account):
+            self._reach(account)
         self.pump()
 
     def resubmit(self) -> None:

@@ -24,6 +24,7 @@ STATE = "state"
 # Rows of the table `state`.
 CONNECTION_EPOCH = "connection_epoch"
 CURRENT_CALL = "current_call"
+SERVER_STORE = "server_store"  # which store the server had then
 WELCOMED_EPOCH = "welcomed_epoch"  # of the last login that the server took
 VOLUME = "volume"
 
@@ -61,6 +62,7 @@ class Saved:
     store: Store
     connection_epoch: int = 0
     welcomed_epoch: int = 0
+    server_store: bytes = b""
     current_call: UnfinishedCall | None = None
     volume: tuple[float, float] | None = None  # in box.toml when the buttons changed it, and as they left it
 
@@ -81,6 +83,7 @@ def load(store: Store) -> Saved:
         peers=store.load(PEERS),
         store=store,
         connection_epoch=int(state.get(CONNECTION_EPOCH, b"0")),
+        server_store=state.get(SERVER_STORE, b""),
         welcomed_epoch=int(state.get(WELCOMED_EPOCH, b"0")),
         current_call=read_row(UnfinishedCall, STATE, state[CURRENT_CALL]) if CURRENT_CALL in state else None,
         volume=read_row(tuple[float, float], STATE, state[VOLUME]) if VOLUME in state else None,
@@ -114,6 +117,11 @@ def keep_volume(set_volume: float, volume: float) -> Put:
 def keep_welcomed(epoch: int) -> Put:
     """Return the write that remembers the last login that the server took."""
     return Put(STATE, WELCOMED_EPOCH, str(epoch).encode())
+
+
+def keep_server_store(store_id: bytes) -> Put:
+    """Return the write that remembers which store the server has."""
+    return Put(STATE, SERVER_STORE, store_id)
 
 
 def keep_membership(membership: Membership) -> Put:

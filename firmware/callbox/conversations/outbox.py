@@ -192,6 +192,10 @@ class Outbox:
                 del self._submitted[device]
         return [write for letter in done for write in self._drop(letter)]
 
+    def waits_for(self, account: str) -> bool:
+        """Say whether anything is on its way to an account."""
+        return any(letter.to_account == account for letter in self._letters.values())
+
     def resubmit(self) -> list[Write]:
         """The server may have forgotten what it took: the same letters are handed over once more, in their order."""
         self._submitted.clear()

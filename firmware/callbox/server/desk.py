@@ -68,6 +68,7 @@ class Desk:
     now: Instant
     wall_ms: int = 0
     links: Links = field(default_factory=Links)
+    store_id: bytes = b""
     moved: Moved | None = None  # where this server goes on
     enrolling: set[str] = field(default_factory=set)  # names on their way to the disk
     counters: Counter[str] = field(default_factory=Counter)
@@ -203,5 +204,6 @@ def open_desk(
         blob_limits=PerKey(lambda: Bucket(blobs.burst, blobs.refill_s)),
         part_limits=PerKey(lambda: Bucket(PARTS_AT_ONCE, 1 / blobs.parts_per_s)),
         started=now,
+        store_id=snapshot.store_id,
         now=now,
     )

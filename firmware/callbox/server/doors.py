@@ -224,6 +224,7 @@ def _begin_session(desk: Desk, unproven: Unproven, message: Login, known_epoch: 
             calls_enabled=account is None or account.calls_enabled,
             rows=desk.rows.all_of(message.account),
             blob_parts=desk.settings.blobs.parts,
+            store_id=desk.store_id,
             known_epoch=known_epoch,
         ),
     )

@@ -132,6 +132,7 @@ class StoreSnapshot:
     letters: tuple[LetterMark, ...] = ()
     requests: tuple[Request, ...] = ()
     last_number: int = field(default=0)
+    store_id: bytes = b""  # drawn when the store was made, and anew when it was restored from a backup
     blobs: tuple[Blob, ...] = ()
 
 

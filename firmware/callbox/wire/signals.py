@@ -285,6 +285,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     calls_enabled: bool
     rows: tuple[tuple[AccountName, Row], ...] = ()
     blob_parts: Number = 0  # parts that a blob may have here; 0: this server takes none
+    store_id: bytes = b""  # another one than before: the server was restored from a backup
     known_epoch: Number | None = None  # of this device's login before this one, as far as the server knows
 
 

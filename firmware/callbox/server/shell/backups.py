@@ -98,6 +98,7 @@ def restore(home: Home, file: Path, force: bool) -> BackupFacts:
             for name, data in content.items():
                 write_whole(draft / name, data)
             accounts, letters = _counts(draft / STORE)
+            _draw_anew(draft / STORE)
             home.finish_restore()  # of an earlier one that was cut off
             draft.rename(home.folder / PENDING)
             home.finish_restore()
@@ -129,6 +130,13 @@ def _copy_store(source: Path, target: Path) -> None:
     ):
         reading.backup(writing)
         writing.execute("PRAGMA journal_mode=DELETE")
+
+
+def _draw_anew(store: Path) -> None:
+    """Have the store draw another id when it is opened: so boxes notice that it knows less than before."""
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("DELETE FROM meta WHERE key = 'store_id'")
+        connection.commit()
 
 
 def _counts(store: Path) -> tuple[int, int]:

@@ -42,6 +42,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.failing = False
+        self.store_id = b"a store in memory"
         self.batches = 0
         self._accounts: dict[str, Account] = {}
         self._devices: dict[str, Device] = {}
@@ -65,6 +66,7 @@ class MemoryStore:
                 replace(self._blobs[blob], next_part=sum(key[0] == blob for key in self._blob_parts))
                 for blob in sorted(self._blobs)
             ),
+            store_id=self.store_id,
             last_number=max((letter.number for letter in self._letters.values()), default=0),
         )
 

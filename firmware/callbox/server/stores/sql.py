@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, i
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
+from callbox.base.chance import SystemChance
 from callbox.server.items import (
     Account,
     Device,
@@ -32,6 +33,7 @@ from callbox.server.stores.sql_migrations import keep_copy, migrate
 from callbox.wire.records import SignedKey, SignedRecord
 
 BUSY_TIMEOUT_MS = 10_000
+_STORE_ID = select(tables.meta.c.value).where(tables.meta.c.key == tables.STORE_ID)
 _APPLY = tables.APPLY | sql_blobs.APPLY | {Forget: forget}
 
 
@@ -137,6 +139,9 @@ class SqlStore:
             connection.execute(insert(tables.meta).values(written))
         elif version < tables.SCHEMA_VERSION:
             migrate(connection, version, tables.SCHEMA_VERSION)
+        if connection.execute(_STORE_ID).scalar() is None:
+            drawn = {"key": tables.STORE_ID, "value": SystemChance().token(16).hex()}
+            connection.execute(insert(tables.meta).values(drawn))
 
 
 def _refuse_damaged(path: Path) -> None:
@@ -193,6 +198,7 @@ def _snapshot(connection: Connection) -> StoreSnapshot:
         rows=tuple((line.owner, line.other, line.row) for line in connection.execute(select(tables.rows))),
         letters=_marks(connection),
         requests=tuple(Request(*line) for line in connection.execute(select(tables.requests))),
+        store_id=bytes.fromhex(str(connection.execute(_STORE_ID).scalar() or "")),
         last_number=connection.execute(select(func.max(tables.letters.c.number))).scalar() or 0,
         blobs=sql_blobs.all_blobs(connection),
     )

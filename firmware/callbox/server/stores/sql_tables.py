@@ -40,6 +40,7 @@ from callbox.server.items import (
 from callbox.wire.signals import Envelope
 
 SCHEMA_VERSION = 2  # see sql_migrations
+STORE_ID = "store_id"  # key in `meta`
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False))
