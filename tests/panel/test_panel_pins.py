@@ -269,7 +269,6 @@ class FakeLgpio:
         self.chips = chips
         self.line = line
         self.open: set[int] = set()
-        self.opened = 0
 
     def gpio_get_line_info(self, handle: int, pin: int) -> list[Any]:
         assert self.line is not None
@@ -279,7 +278,6 @@ class FakeLgpio:
         if self.chips[number] is None:
             raise self.error("can not open gpiochip")
         self.open.add(number)
-        self.opened += 1
         return number
 
     def gpio_get_chip_info(self, handle: int) -> list[Any]:
@@ -382,19 +380,6 @@ def test_the_kernel_names_who_holds_a_line(flags: int, user: str, holder: str) -
     fake = FakeLgpio({0: "pinctrl-bcm2711"}, [0, 8, flags, "SPI_CE0_N", user])
     assert line_holder(fake, 0, 8) == holder
     assert not fake.open
-
-
-def test_the_signal_that_lgpio_may_have_lost_is_sent_again(tmp_path: Path) -> None:
-    fake = FakeLgpio({0: "pinctrl-rp1"})
-    wake_alerts(fake, 0, [0.0, 0.0]).join(5)
-    assert (fake.opened, fake.open) == (2, set())
-    started: list[bool] = []
-    pins = GpioPins(
-        find_board("breadboard"), MockFactory(pin_class=MockPWMPin), tmp_path, started=lambda: started.append(True)
-    )
-    assert not started
-    pins.start(lambda button, pressed: None)
-    assert started
 
 
 def test_lgpio_without_a_folder_to_write_to_is_not_even_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,10 @@ What stops makers most is told apart here: no folder for lgpio's pipe, a chip wi
 and 10), a user without the group, a chip without a group, a service without the right, a pin that somebody holds.
 """
 
-import contextlib
 import grp
 import os
 import pwd
 import tempfile
-import threading
-import time
-from collections.abc import Iterable
 import threading
 import time
 from collections.abc import Sequence
@@ -68,24 +64,6 @@ def wake_watching(lgpio: Any, chip: int, after_s: Sequence[float] = WAKE_AFTER_S
                 lgpio.gpiochip_close(lgpio.gpiochip_open(chip))
 
     thread = threading.Thread(target=wake, name="wake-lgpio", daemon=True)
-    thread.start()
-    return thread
-
-
-def wake_alerts(lgpio: Any, chip: int, pauses_s: Iterable[float] = (0.05, 0.5, 2.0, 10.0)) -> threading.Thread:
-    """See to it that lgpio's own thread looks at the pins that were claimed; return the thread that does so.
-
-    lgpio 0.2.2.0 can lose the signal that wakes its thread: between finding no pin claimed and going to sleep it does
-    not listen. No press is told ever after. To close any handle of a chip sends the same signal again.
-    """
-
-    def signal_again() -> None:
-        for pause_s in pauses_s:
-            time.sleep(pause_s)
-            with contextlib.suppress(lgpio.error):
-                lgpio.gpiochip_close(lgpio.gpiochip_open(chip))
-
-    thread = threading.Thread(target=signal_again, name="pins-wake", daemon=True)
     thread.start()
     return thread
 

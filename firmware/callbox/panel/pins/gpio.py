@@ -28,7 +28,7 @@ ACTIVITY_LIGHTS = Path("/sys/class/leds")
 class GpioPins:
     """Buttons, switches and lights of `board` on the pins that `factory`, a gpiozero pin factory, gives.
 
-    `holder` tells who else holds a pin; `started` is called when all inputs are watched.
+    `holder` tells who else holds a pin.
     """
 
     def __init__(
@@ -37,11 +37,9 @@ class GpioPins:
         factory: Any,
         activity_lights: Path = ACTIVITY_LIGHTS,
         holder: Callable[[int], str] = lambda pin: "",
-        started: Callable[[], object] = lambda: None,
     ) -> None:
         self._factory = factory
         self._holder = holder
-        self._started = started
         self._inputs: dict[str, _Input] = {}
         self._lights: dict[str, Any] = {}
         self._shown: dict[str, float] = {}
@@ -89,7 +87,6 @@ class GpioPins:
     def start(self, changed: Changed) -> None:
         for contact in self._inputs.values():
             contact.start(changed)
-        self._started()
 
     def show(self, levels: Mapping[str, float]) -> None:
         for name in levels.keys() & self._missing.keys():  # its driver may come late in the boot
