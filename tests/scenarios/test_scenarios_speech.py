@@ -1,6 +1,9 @@
 """A box for people who do not look at it: what it says, and when. Words are those that truly left the speaker."""
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from callbox.audio.speech import SpeechFault
 from callbox.base.frames import Samples
@@ -173,8 +176,6 @@ def test_the_name_of_who_calls_is_said_in_the_pause_of_the_ring(world: World) ->
 
 
 def test_a_person_who_wants_it_quiet_hears_only_what_they_ask_for(world: World) -> None:
-    import msgspec
-
     kitchen, workshop = world.friends("kitchen", "workshop")
     workshop.settings = msgspec.structs.replace(
         workshop.settings, speech=msgspec.structs.replace(workshop.settings.speech, announce=False)
@@ -319,8 +320,6 @@ def test_the_last_name_is_said_and_a_second_press_calls_it(world: World) -> None
 
 
 def test_the_volume_is_kept_over_a_restart_until_the_settings_change(world: World) -> None:
-    import msgspec
-
     box = world.box("kitchen")
     assert box.box.front.volume == 0.8
     box.press("volume_down")
@@ -370,3 +369,49 @@ def test_a_voice_that_fails_once_leaves_the_message_unread(world: World) -> None
     workshop.voice = voice
     workshop.press("talk")
     workshop.says("hello")
+
+
+# --- whatever happens ----------------------------------------------------------------------------------------------
+
+MESSAGES = [f"This is message number {number}, and it says nothing else." for number in range(4)]
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["talk", "talk", "talk", "mute", "calls", "ring", "unplug", "cut", "restart"]),
+            st.sampled_from([0.05, 0.1, 1.2]),
+            st.floats(0.05, 1.5),
+        ),
+        min_size=5,
+        max_size=14,
+    )
+)
+def test_what_counts_as_heard_was_said_to_its_end(acts: list[tuple[str, float, float]]) -> None:
+    world = World(1)
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    for text in MESSAGES:
+        kitchen.ask("message", contact="workshop", text=text)
+    world.run(1.0)
+    for act, hold_s, pause_s in acts:
+        match act:
+            case "ring":
+                kitchen.ask_later("call", contact="workshop")
+            case "unplug":
+                workshop.card.unplug()
+                world.run(hold_s)
+                workshop.card.plug()
+            case "cut":
+                world.network.cut("workshop")
+                world.run(hold_s)
+                world.network.restore("workshop")
+            case "restart":
+                workshop.kill()
+                workshop.start()
+            case button:
+                workshop.press(button, hold_s=hold_s)
+        world.run(pause_s)
+        heard = {item["text"] for item in workshop.thread("kitchen") if item.get("state") == "heard"}
+        assert heard <= set(workshop.words)
+        assert workshop.light("live") <= (workshop.state in ("talking", "reconnecting") or workshop.voice_leaves)
