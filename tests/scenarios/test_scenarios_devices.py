@@ -200,9 +200,9 @@ def test_a_revoked_box_gets_and_says_nothing_more(world: World) -> None:
 
 def test_only_who_holds_the_key_links_and_revokes(world: World) -> None:
     kitchen, hall, _ = family(world)
-    for what, words in (("link", {}), ("revoke", {"device": kitchen.box.core.identity.device}), ("backup", {})):
-        reply = hall.ask(what, **words)
-        assert not reply["ok"], (what, reply)
+    device = kitchen.box.core.identity.device
+    for reply in (hall.ask("link"), hall.ask("revoke", device=device), hall.ask("backup")):
+        assert not reply["ok"], reply
         assert "account's key" in reply["error"]
 
 

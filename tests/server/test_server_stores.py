@@ -76,9 +76,11 @@ def test_everything_comes_back_after_a_restart(reopen: Opener) -> None:
         PutRequest(request),
     ]
     reopen().apply(writes)
-    assert reopen().open() == StoreSnapshot(
+    snapshot = reopen().open()
+    assert snapshot == StoreSnapshot(
         accounts=(KITCHEN.account(),),
         devices=(KITCHEN.stored(),),
+        store_id=snapshot.store_id,
         prekeys=tuple(prekeys),
         rows=(("kitchen", "workshop", "knock"),),
         letters=(mark_of(letter(8)), mark_of(letter(9, void=True))),

@@ -23,6 +23,7 @@ from callbox.wire.signals import Moved
 
 TRY_S = 20.0
 AGAIN_S = 600.0
+AFTER_CALL_S = 3.0  # its last letters leave first
 
 
 class Moving:
@@ -84,7 +85,9 @@ class Moving:
     def tick(self) -> None:
         """Go to the new address, or back from it."""
         core = self._core
-        if self._due is None or core.now < self._due or (self._busy() and not self._trying):
+        if self._due is not None and not self._trying and self._busy():
+            self._due = max(self._due, core.now + AFTER_CALL_S)
+        if self._due is None or core.now < self._due:
             return
         self._trying = not self._trying
         self._due = core.now + (TRY_S if self._trying else AGAIN_S)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from callbox.base.chance import Chance
 from callbox.base.time import Instant
 from callbox.server import authority
+from callbox.server.authority import sign_move
 from callbox.server.core import Server
 from callbox.server.events import (
     Audit,
@@ -12,6 +13,7 @@ from callbox.server.events import (
     FetchBlobPart,
     FetchMail,
     FindInvite,
+    MoveDecided,
     Save,
     SendMedia,
     SendTo,
@@ -60,6 +62,10 @@ class SimulatedServer:
         loaded, now = self.store.open(), self._network.now
         self.core = Server(self._settings, self._chance, loaded, self.authority, now, sign=self._sign)
         self._port.listen()
+
+    def move(self, address: str) -> None:
+        """Say that the server goes on at another address, as `callbox server move` does."""
+        self._heard(MoveDecided(sign_move(issued(), address, self._wall_ms())))
 
     def kill(self) -> None:
         """End the process at once: connections break, memory is gone, the store stays."""
