@@ -134,6 +134,8 @@ def test_status_tells_the_call_the_lights_and_the_voice() -> None:
 
 def test_a_fault_is_told() -> None:
     assert "The disk is full." in status_text(STATUS | {"fault": "The disk is full."})
+    assert "speech     espeak-ng is missing." in status_text(STATUS | {"speech": "espeak-ng is missing."})
+    assert "speech" not in status_text(STATUS | {"speech": "on"})
     assert "fault      No card.\n           Plug one in." in status_text(STATUS | {"fault": "No card.\nPlug one in."})
 
 

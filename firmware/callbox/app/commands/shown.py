@@ -38,6 +38,8 @@ def status_text(status: Facts) -> str:
     ]
     if status.get("media") and status["state"] == "talking":  # while reconnecting, the buffer counts the silence
         rows.append(("voice", voice_line(status["media"])))
+    if status.get("speech", "on") not in ("on", "off"):
+        rows.append(("speech", str(status["speech"])))
     if status.get("fault"):
         what, *cures = str(status["fault"]).splitlines()
         rows += [("fault", what), *(("", cure) for cure in cures)]
