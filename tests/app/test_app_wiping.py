@@ -29,7 +29,7 @@ def test_nothing_is_left(home: Home) -> None:
 
 def test_keys_go_before_anything_else(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    monkeypatch.setattr(wiping, "_destroy", lambda path: order.append(path.name))
+    monkeypatch.setattr(wiping, "destroy", lambda path: order.append(path.name))
     wipe(home)
     assert order[:3] == [".key-12", "key", "key.sealed"]
     assert order[3].startswith("box.sqlite")
@@ -66,7 +66,7 @@ def test_a_key_that_is_a_credential_is_told(home: Home) -> None:
 
 
 def test_cut_off_in_the_middle_it_goes_on_the_next_time(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    destroy, done = wiping._destroy, 0
+    destroy, done = wiping.destroy, 0
 
     def cut(path: Path) -> None:
         nonlocal done
@@ -75,7 +75,7 @@ def test_cut_off_in_the_middle_it_goes_on_the_next_time(home: Home, monkeypatch:
             raise OSError(30, "Read-only file system")
         destroy(path)
 
-    monkeypatch.setattr(wiping, "_destroy", cut)
+    monkeypatch.setattr(wiping, "destroy", cut)
     with pytest.raises(CallboxError, match="Read-only") as told:
         wipe(home)
     assert "--here-only" in told.value.cure

@@ -11,6 +11,7 @@ from callbox.base.chance import SeededChance
 from callbox.base.errors import CallboxError, WrongUse
 from callbox.crypto.errors import FieldDamaged
 from callbox.crypto.fields import FieldCipher
+from callbox.crypto.sealed_file import Costs
 from callbox.crypto.vaults import KEY_BYTES, open_vault, vault_names
 
 FIELDS = FieldCipher(bytes(32))
@@ -64,7 +65,9 @@ def test_nonces_come_from_chance() -> None:
 @pytest.mark.parametrize("name", vault_names())
 def test_every_vault_keeps_one_key(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    vault = open_vault(name, **({"home": tmp_path} if name == "file" else {}))
+    needed: dict[str, dict[str, object]] = {"file": {"home": tmp_path}}
+    needed["passphrase"] = {"home": tmp_path, "passphrase": "four words make sense", "costs": Costs(64, 1, 1)}
+    vault = open_vault(name, **needed.get(name, {}))
     assert len(vault.key()) == KEY_BYTES
     assert vault.key() == vault.key()
 

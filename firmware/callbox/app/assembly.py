@@ -9,6 +9,9 @@ from callbox.app.boards import find_board
 from callbox.app.box import Box, ServerPlace
 from callbox.app.control_socket import ControlSocket
 from callbox.app.home import Home
+from callbox.app.keeping import store_key, unlocked_key
+from callbox.app.locked import LockedBox
+from callbox.app.phrases import load_phrases
 from callbox.app.saved import Saved, load
 from callbox.app.settings import BoxSettings, SpeechSettings
 from callbox.app.world import World, clock_trusted
@@ -18,50 +21,67 @@ from callbox.audio.facts import Fact
 from callbox.audio.speech import Voice, open_voice
 from callbox.base.chance import SystemChance
 from callbox.conversations.stores import Store
+from callbox.conversations.stores.memory import MemoryStore
 from callbox.conversations.stores.sqlite import SqliteStore
 from callbox.crypto.fields import FieldCipher
-from callbox.crypto.vaults import open_vault
-from callbox.link.transports import Events, Transport
+from callbox.link.transports import Events, NoTransport, Transport
 from callbox.link.transports.dialling import parse_address
 from callbox.link.transports.websocket import WebSocketTransport
-from callbox.panel.pins import open_pins
+from callbox.panel.pins import Pins, open_pins
 
 
-def open_store(home: Home) -> Store:
-    """Open the sealed store of a box's folder; the key comes from the vault."""
-    vault = open_vault("file", home=home.folder, may_make=not home.store_file.exists())
-    return SqliteStore(home.store_file, FieldCipher(vault.key()))
+def open_store(home: Home, key: bytes | None = None) -> Store:
+    """Open the sealed store of a box's folder; `key`: of a box that was locked. Raises CallboxError."""
+    return SqliteStore(home.store_file, FieldCipher(key or store_key(home)))
 
 
-def key_mode(home: Home) -> str:
-    """Say who keeps the key of a box's store: `file`, `credential` or `passphrase`."""
-    kept_here = [path.name for path in home.key_files]
-    return "file" if "key" in kept_here else "credential"
-
-
-def open_box(home: Home, settings: BoxSettings) -> tuple[Box, Saved]:
+def open_box(home: Home, settings: BoxSettings, key: bytes | None = None) -> tuple[Box, Saved]:
     """Load a box. Raises CallboxError: no box here, store damaged, board wrong."""
     board = find_board(settings.panel.board)
-    store = open_store(home)
+    store = open_store(home, key)
     saved = load(store)
     membership = saved.membership
     return Box(settings, board, saved, ServerPlace(membership.address, membership.server_id), SystemChance()), saved
 
 
-def open_world(home: Home, settings_file: Path | None = None) -> tuple[Box, World]:
-    """Open everything that `callbox run` needs. To be called on the loop's thread."""
+def open_world(home: Home, settings_file: Path | None = None, key: bytes | None = None) -> tuple[Box, World]:
+    """Open everything that `callbox run` needs; `key`: of a box that was locked. To be called on the loop's thread."""
     settings = home.settings(settings_file)
+    pins = _pins(settings)
+    box, saved = open_box(home, settings, key)
+    socket, voice = ControlSocket(home.control_socket), speech_voice(settings.speech)
+    return box, World(saved.store, pins, _engine_of(settings), transport_to(saved), socket, voice)
+
+
+def open_locked_world(home: Home, settings_file: Path | None = None) -> tuple[LockedBox, World]:
+    """Open what a box needs that waits for its passphrase: panel, sound and socket, but no network and no store."""
+    settings = home.settings(settings_file)
+    speech = settings.speech
+    box = LockedBox(
+        find_board(settings.panel.board), load_phrases(speech.language), speech.voice != "none", settings.sound.volume
+    )
+    world = World(
+        MemoryStore(),
+        _pins(settings),
+        _engine_of(settings),
+        NoTransport,
+        ControlSocket(home.control_socket),
+        speech_voice(speech),
+        lambda passphrase: unlocked_key(home, passphrase),
+    )
+    return box, world
+
+
+def _pins(settings: BoxSettings) -> Pins:
     pins = open_pins(settings.panel.backend, find_board(settings.panel.board))
     for fault in pins.faults:
         logging.getLogger("callbox").warning(fault)
-    box, saved = open_box(home, settings)
+    return pins
+
+
+def _engine_of(settings: BoxSettings) -> Callable[[Callable[[Fact], None]], Engine]:
     devices = open_backend(settings.sound.backend)
-
-    def make_engine(facts: Callable[[Fact], None]) -> Engine:
-        return Engine(devices, facts, cpu_clock=time.thread_time)
-
-    socket = ControlSocket(home.control_socket)
-    return box, World(saved.store, pins, make_engine, transport_to(saved), socket, speech_voice(settings.speech))
+    return lambda facts: Engine(devices, facts, cpu_clock=time.thread_time)
 
 
 def speech_voice(speech: SpeechSettings) -> Voice:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 Looked = TypeVar("Looked")
 ANSWER_S = 5.0
 IDLE = "idle"
-PRIVATE = ("key", "box.sqlite", "box.sqlite-wal", "box.sqlite-shm", "box.toml", "control.sock")
+PRIVATE = ("key", "key.sealed", "box.sqlite", "box.sqlite-wal", "box.sqlite-shm", "box.toml", "control.sock")
 CREDENTIAL = "callbox-key"
 CREDENTIAL_STORES = ("etc/credstore.encrypted", "run/credstore.encrypted", "usr/lib/credstore.encrypted")
 _NEED = re.compile(r"^([\w.-]+)\s*>=\s*([\w.]+)$")  # those with a marker are not needed everywhere
@@ -186,6 +186,8 @@ def look_at_store(home: Home, machine: Machine) -> "tuple[StoreFacts | NotLooked
     from callbox.app.assembly import open_store
     from callbox.app.saved import keep_epoch, load
 
+    if home.sealed_key.exists():
+        return NotLooked("its key is sealed with a passphrase, which only the box is given (`callbox unlock`)"), None
     given = os.environ.get("CREDENTIALS_DIRECTORY")
     if not (given and (Path(given) / CREDENTIAL).exists()) and not (home.folder / "key").exists():
         if any(_may_be_there(machine.root / place / CREDENTIAL, home, machine) for place in CREDENTIAL_STORES):

@@ -22,6 +22,14 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenVault:
+    """Try a passphrase on the sealed key, which takes a second or so; answered by VaultOpened."""
+
+    ask: int
+    passphrase: str
+
+
+@dataclass(frozen=True, slots=True)
 class SettleStore:
     """This program has proved good: let go of the store's copy for an earlier one. Not answered."""
 
@@ -101,6 +109,7 @@ class Log:
 OwnEffect: TypeAlias = (
     Commit
     | SettleStore
+    | OpenVault
     | Readdress
     | ReadSound
     | ShowLights

@@ -69,6 +69,15 @@ class SoundRead:
 
 
 @dataclass(frozen=True, slots=True)
+class VaultOpened:
+    """A passphrase was tried for this ask: the key of the store, or why not."""
+
+    ask: int
+    key: bytes | None
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The command line asks something over the control socket. Answered by `effects.Answer` with the same id."""
 
@@ -114,6 +123,7 @@ OwnEvent: TypeAlias = (
     | Committed
     | CommitFailed
     | SoundRead
+    | VaultOpened
     | Asked
     | AskerLeft
     | Spoken

@@ -37,6 +37,16 @@ class Home:
         return self.store_file.exists()
 
     @property
+    def key_file(self) -> Path:
+        """Where the key of the store lies, unless it is a credential or sealed."""
+        return self.folder / "key"
+
+    @property
+    def sealed_key(self) -> Path:
+        """Where the key lies under a passphrase; while it is there, the box is locked at each start."""
+        return self.folder / "key.sealed"
+
+    @property
     def key_files(self) -> list[Path]:
         """Where the key of the store may lie in this folder, drafts included."""
         return sorted([*self.folder.glob("key*"), *self.folder.glob(".key-*")])

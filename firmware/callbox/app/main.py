@@ -12,10 +12,11 @@ from callbox.base.errors import CallboxError
 
 if TYPE_CHECKING:
     from callbox.app.box import Box
+    from callbox.app.locked import LockedBox
     from callbox.app.world import World
 
 
-async def run(box: "Box", world: "World") -> None:
+async def run(box: "Box | LockedBox", world: "World") -> None:
     """Wait for one thing to happen, decide once, do what was decided."""
     while not box.finished:
         event = await world.next_event(until=box.deadline)  # a press, a message, an audio fact, or the clock

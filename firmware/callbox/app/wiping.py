@@ -28,7 +28,7 @@ def wipe(home: Home) -> Wiped:
     credential = home.store_file.exists() and not any(path.exists() for path in keys)
     for path in (*keys, *rest):
         try:
-            _destroy(path)
+            destroy(path)
         except OSError as error:
             raise CallboxError(
                 f"{path} could not be erased: {error.strerror or error}.",
@@ -43,7 +43,7 @@ def wipe(home: Home) -> Wiped:
     return Wiped(foreign, credential)
 
 
-def _destroy(path: Path) -> None:
+def destroy(path: Path) -> None:
     """Overwrite a file with noise, then remove it. What is no plain file is only removed."""
     if not path.is_symlink() and path.is_file():
         size = path.stat().st_size

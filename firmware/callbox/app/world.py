@@ -86,7 +86,9 @@ class World:
         make_transport: Callable[[TransportEvents], Transport],
         socket: Asking,
         speech_voice: SpeechVoice | None = None,
+        open_vault: Callable[[str], bytes] | None = None,
     ) -> None:
+        self._open_vault = open_vault
         self._store, self._pins, self._socket = store, pins, socket
         self._loop = asyncio.get_running_loop()
         self._engine = make_engine(self._from_thread)
@@ -109,6 +111,7 @@ class World:
             MediaReceived: lambda effect: None,  # the voice took its messages before they came to the link
             do.Commit: self._commit,
             do.ReadSound: self._read_sound,
+            do.OpenVault: self._try_passphrase,
             do.SettleStore: lambda effect: self._settle_store(),
             do.Readdress: lambda effect: self._transport.readdress(effect.address),
             do.ShowLights: lambda effect: self._pins.show(effect.levels),
@@ -245,6 +248,19 @@ class World:
             self._call_loop(self._happened, happened.SoundRead(effect.ticket, sound, sentence))
 
         self._store_thread.submit(self._store.sound, effect.item_id).add_done_callback(done)
+
+    def _try_passphrase(self, effect: do.OpenVault) -> None:
+        """Try it on the store's thread, which a locked box does not need."""
+
+        def attempt() -> None:
+            assert self._open_vault is not None
+            try:
+                outcome = happened.VaultOpened(effect.ask, self._open_vault(effect.passphrase))
+            except CallboxError as error:
+                outcome = happened.VaultOpened(effect.ask, None, error.what)
+            self._from_thread(outcome)
+
+        self._store_thread.submit(attempt)
 
     def _settle_store(self) -> None:
         self._store_thread.submit(self._store.settle)

@@ -11,7 +11,7 @@ pattern flashes more than three times in any second (WCAG 2.3.1: what is safe fo
 |         |                      | uneven flicker; knock: one blink in two seconds                           |
 | calls   | calls disabled       | do not disturb or quiet hours: slow pulse                                 |
 | message |                      | one blink per unread message, up to four, then a pause                    |
-| status  | connected            | connecting: slow; fault: fast                                             |
+| status  | connected            | connecting: slow; fault: fast; locked: three blinks, then a pause         |
 
 On a board with fewer lights a light may show further states (`also`): the first of them that is not dark.
 """
@@ -47,7 +47,7 @@ class LightState:
     call_since: Instant = 0.0
     calls: Literal["on", "disabled", "quiet"] = "on"
     unread: int = 0
-    status: Literal["off", "connecting", "connected", "fault"] = "off"
+    status: Literal["off", "connecting", "connected", "fault", "locked"] = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ DOUBLE_BLINK = Pattern(1.0, ((0.0, 0.12), (0.24, 0.36)))
 FLICKER = Pattern(1.6, ((0.0, 0.1), (0.35, 0.75), (0.9, 1.0)))
 KNOCK = Pattern(2.0, ((0.0, 0.15),))
 FAST = Pattern(0.4, ((0.0, 0.2),))
+LOCKED = Pattern(3.0, ((0.0, 0.2), (0.5, 0.7), (1.0, 1.2)))
 
 _CALL: Mapping[CallLook, Pattern | None] = {
     "idle": None,
@@ -92,7 +93,7 @@ _CALL: Mapping[CallLook, Pattern | None] = {
     "reconnecting": FLICKER,
 }
 _CALLS = {"on": None, "disabled": STEADY, "quiet": SLOW_PULSE}
-_STATUS = {"off": None, "connecting": SLOW_PULSE, "connected": STEADY, "fault": FAST}
+_STATUS = {"off": None, "connecting": SLOW_PULSE, "connected": STEADY, "fault": FAST, "locked": LOCKED}
 ALL_LIGHTS: Mapping[str, Sequence[str]] = {name: (name,) for name in LIGHTS}
 
 

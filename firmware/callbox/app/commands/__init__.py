@@ -3,7 +3,7 @@
 import argparse
 
 from callbox import __version__
-from callbox.app.commands import asks, boards, box, devices, doctor, people, records, sound, trying
+from callbox.app.commands import asks, boards, box, devices, doctor, keys, people, records, sound, trying
 from callbox.app.commands.words import Adder
 from callbox.base.errors import CallboxError
 
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     asks.add(adder)
     people.add(adder)
     devices.add(adder)
+    keys.add(adder)
     records.add(adder)
     boards.add(adder)
     sound.add(adder)

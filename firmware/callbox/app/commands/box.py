@@ -6,12 +6,18 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callbox.app import priority
 from callbox.app.client import NotRunning
 from callbox.app.commands.words import Adder, Options, home_of, progress
 from callbox.app.home import Home
 from callbox.base.errors import CallboxError
+
+if TYPE_CHECKING:
+    from callbox.app.box import Box
+    from callbox.app.locked import LockedBox
+    from callbox.app.world import World
 
 LOCK_PATIENCE_S = 10.0
 RETRY_S = 0.1
@@ -32,7 +38,7 @@ def add(adder: Adder) -> None:
 
 
 def _run(options: Options) -> int:
-    from callbox.app.assembly import open_world
+    from callbox.app.assembly import open_locked_world, open_world
     from callbox.app.main import run
     from callbox.notify import feed_watchdog, notify
 
@@ -44,8 +50,7 @@ def _run(options: Options) -> int:
     )
     logging.getLogger("websockets").setLevel(logging.WARNING)
 
-    async def life() -> None:
-        box, world = open_world(home, options.config)
+    async def live(box: "Box | LockedBox", world: "World") -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, world.stopping)
@@ -56,8 +61,22 @@ def _run(options: Options) -> int:
             await run(box, world)
         finally:
             watchdog.cancel()
-            notify("STOPPING=1")
             await world.stop()
+
+    async def life() -> None:
+        try:
+            key = None
+            if home.sealed_key.exists():
+                locked, waiting = open_locked_world(home, options.config)
+                notify("STATUS=Locked: waiting for `callbox unlock`")
+                await live(locked, waiting)
+                key = locked.key
+                if key is None:
+                    return
+                notify("STATUS=")
+            await live(*open_world(home, options.config, key))
+        finally:
+            notify("STOPPING=1")
 
     _lock(home)
     priority.hurry(priority.LOOP)

@@ -1,7 +1,6 @@
 """Commands about this account's devices and keys: link, devices, revoke, backup, restore."""
 
 import base64
-import getpass
 import os
 import sys
 from datetime import datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from callbox.app.commands.asking import ask, ask_or_open
+from callbox.app.commands.passphrases import add_passphrase, asked_passphrase, new_passphrase
 from callbox.app.commands.shown import qr
 from callbox.app.commands.words import Adder, Options, add_json, home_of, print_facts, progress
 from callbox.base.chance import SystemChance
@@ -41,7 +41,7 @@ def add(adder: Adder) -> None:
     backup.add_argument("file", metavar="FILE", type=Path)
     backup.add_argument("--with-messages", action="store_true", help="texts and lines of calls, too (no sound)")
     backup.add_argument("--force", action="store_true", help="replace the file if it is there")
-    _add_passphrase(backup)
+    add_passphrase(backup)
 
     restore = adder.add(
         "restore",
@@ -51,11 +51,6 @@ def add(adder: Adder) -> None:
     )
     restore.add_argument("file", metavar="FILE", type=Path)
     _add_passphrase(restore)
-
-
-def _add_passphrase(command: Any) -> None:
-    command.add_argument("--passphrase-file", metavar="F", type=Path, help="its first line (default: ask)")
-    add_json(command)
 
 
 # --- link ---------------------------------------------------------------------------------------------------------
@@ -137,7 +132,8 @@ def _backup(options: Options) -> int:
 
     if options.file.exists() and not options.force:
         raise CallboxError(f"{options.file} is there already.", "Choose another name, or let it be replaced: --force")
-    passphrase, costs, salt = _new_passphrase(options), Costs(), SystemChance().token(16)
+    costs, salt = Costs(), SystemChance().token(16)
+    passphrase = new_passphrase(options.passphrase_file, "Passphrase for the backup: ")
     key = derive(passphrase, salt, costs)
     facts = ask_or_open(
         options,
@@ -169,7 +165,7 @@ def _restore(options: Options) -> int:
     except OSError as error:
         raise CallboxError(f"{options.file} cannot be read: {error.strerror}.") from None
     home = home_of(options)
-    backup = read_backup(data, _passphrase(options, "Passphrase: "))
+    backup = read_backup(data, asked_passphrase(options.passphrase_file, "Passphrase: "))
     make_box(home, backup, restored)
     progress("telling the server ...")
     told = finish(home)
@@ -181,31 +177,6 @@ def _restore(options: Options) -> int:
         f"This box is {backup.account} now, and the box that made the backup is removed from the account.{late}",
     )
     return 0
-
-
-def _new_passphrase(options: Options) -> str:
-    passphrase = _passphrase(options, "Passphrase for the backup: ")
-    if len(passphrase) < LEAST_PASSPHRASE:
-        raise WrongUse(
-            f"A passphrase needs at least {LEAST_PASSPHRASE} characters.",
-            "Four or five words that do not belong together are good.",
-        )
-    if options.passphrase_file is None and getpass.getpass("Once more: ") != passphrase:
-        raise WrongUse("The two differ.", "Nothing was written; try again.")
-    return passphrase
-
-
-def _passphrase(options: Options, prompt: str) -> str:
-    if options.passphrase_file is None:
-        if not sys.stdin.isatty():
-            raise WrongUse("There is nobody to ask for the passphrase.", "Put it into a file: --passphrase-file F")
-        return getpass.getpass(prompt)
-    try:
-        lines = options.passphrase_file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not a text"
-        raise CallboxError(f"{options.passphrase_file} cannot be read: {why}.") from None
-    return lines[0] if lines else ""
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -63,8 +63,8 @@ def add(adder: Adder) -> None:
 
 
 def _privacy(options: Options) -> int:
-    from callbox.app.assembly import key_mode
     from callbox.app.commands.shown_records import consent_lines, privacy_text
+    from callbox.app.keeping import key_mode
 
     home = home_of(options)
     facts = ask_or_open(options, "privacy")

@@ -2,6 +2,7 @@
 
 file     a systemd credential, or else a file of mode 0600 in the box's folder. It protects from other users of
          the machine, not from whoever holds the card.
+passphrase   `key.sealed` in the box's folder, opened by what a person knows
 memory   a key that is gone with the process, for tests
 """
 

@@ -24,11 +24,14 @@ _LOST = "Put the right key back from a backup. Without it nothing that is stored
 class FileVault:
     """Reads the key once, makes it where there is none yet."""
 
-    def __init__(self, home: Path, credentials: Path | None, chance: Chance, may_make: bool) -> None:
+    def __init__(
+        self, home: Path, credentials: Path | None, chance: Chance, may_make: bool, made_of: bytes | None
+    ) -> None:
         self._file = home / "key"
         self._credential = credentials / _CREDENTIAL if credentials else None
         self._chance = chance
         self._may_make = may_make
+        self._made_of = made_of
         self._key: bytes | None = None
 
     def key(self) -> bytes:
@@ -59,7 +62,7 @@ class FileVault:
 
     def _made(self) -> bytes:
         """Write a new key so that a power cut leaves the whole of it or nothing, and never replace one."""
-        key = self._chance.token(KEY_BYTES)
+        key = self._made_of or self._chance.token(KEY_BYTES)
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._file.with_name(f".key-{os.getpid()}")
         draft.unlink(missing_ok=True)
@@ -82,14 +85,19 @@ class FileVault:
 
 
 def make(
-    home: Path | str, credentials: Path | str | None = None, chance: Chance | None = None, may_make: bool = True
+    home: Path | str,
+    credentials: Path | str | None = None,
+    chance: Chance | None = None,
+    may_make: bool = True,
+    key: bytes | None = None,
 ) -> FileVault:
     """Return the vault of the box in `home`; `credentials` is systemd's folder, by default from the environment.
 
-    `may_make`: make a key where there is none; False where something was sealed under one already.
+    `may_make`: make a key where there is none; False where something was sealed under one already. `key`: the one to
+    put there then, instead of a fresh one.
     """
     folder = credentials if credentials is not None else os.environ.get("CREDENTIALS_DIRECTORY")
-    return FileVault(Path(home), Path(folder) if folder else None, chance or SystemChance(), may_make)
+    return FileVault(Path(home), Path(folder) if folder else None, chance or SystemChance(), may_make, key)
 
 
 def _checked(path: Path, key: bytes) -> bytes:

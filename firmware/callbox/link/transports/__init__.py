@@ -51,6 +51,29 @@ class Transport(Protocol):
         ...
 
 
+class NoTransport:
+    """No network at all, for a box that must not reach out: whatever is asked of it, nothing happens."""
+
+    def __init__(self, events: Events) -> None:
+        """Nothing is ever reported."""
+
+    def open(self, lane: int, opening: Opening = 0) -> None: ...
+
+    def send(self, lane: int, data: bytes) -> bool:
+        return False
+
+    def ping(self, lane: int) -> None: ...
+
+    def close(self, lane: int) -> None: ...
+
+    def queued_bytes(self, lane: int) -> int:
+        return 0
+
+    def readdress(self, server: str) -> None: ...
+
+    def shutdown(self) -> None: ...
+
+
 def perform(transport: Transport, effect: LaneEffect) -> None:
     """Do what the core wants done with a lane."""
     match effect:
