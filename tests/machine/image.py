@@ -12,7 +12,6 @@ import inspect
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -162,7 +161,3 @@ def started(say: Say) -> Callable[[str], None]:
     """Return a `say` that puts the seconds since now before what is said."""
     began = time.monotonic()
     return lambda what: say(f"[{time.monotonic() - began:4.0f} s] {what}")
-
-
-if __name__ == "__main__":
-    print(ready_image(started(lambda what: print(what, file=sys.stderr, flush=True))))
