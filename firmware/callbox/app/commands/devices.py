@@ -12,9 +12,7 @@ from callbox.app.commands.passphrases import add_passphrase, asked_passphrase, n
 from callbox.app.commands.shown import qr
 from callbox.app.commands.words import Adder, Options, add_json, home_of, print_facts, progress
 from callbox.base.chance import SystemChance
-from callbox.base.errors import CallboxError, WrongUse
-
-LEAST_PASSPHRASE = 8
+from callbox.base.errors import CallboxError
 
 
 def add(adder: Adder) -> None:
@@ -50,7 +48,7 @@ def add(adder: Adder) -> None:
         "callbox restore kitchen.backup --home NEW",
     )
     restore.add_argument("file", metavar="FILE", type=Path)
-    _add_passphrase(restore)
+    add_passphrase(restore)
 
 
 # --- link ---------------------------------------------------------------------------------------------------------
