@@ -27,6 +27,7 @@ from callbox.app.doctor_known import (
     ServiceFacts,
     SettingsFacts,
     SoundFacts,
+    SpeechFacts,
     StoreFacts,
     Trouble,
     WifiFacts,
@@ -50,6 +51,7 @@ WELL = Facts(
     sound=SoundFacts("portaudio", "Device", "Device", ("Device (USB-Audio)",)),
     mixer=MixerFacts(),
     codec=CodecFacts(),
+    speech=SpeechFacts(True),
     pins=PinFacts("gpio", "breadboard", busy=()),
     wifi=WifiFacts((("wlan0", False),)),
     power=PowerFacts(0),
@@ -70,7 +72,7 @@ def found(area: str, facts: Facts) -> list[Finding]:
 
 def test_a_box_that_is_well() -> None:
     findings = judge(WELL)
-    words = "python folder settings disk service box store clock server sound codec panel wifi power"
+    words = "python folder settings disk service box store clock server sound codec speech panel wifi power"
     assert " ".join(finding.area for finding in findings) == words
     assert {finding.level for finding in findings} == {"ok"}
     assert is_well(findings)
@@ -173,6 +175,8 @@ USB = ("Device (USB-Audio)",)
             "usermod -aG audio",
         ),
         ("codec", CodecFacts(Trouble("the Opus library is missing", "install it")), "fault", "The Opus", "Install it."),
+        ("speech", SpeechFacts(False), "ok", "Switched off", ""),
+        ("speech", SpeechFacts(True, Trouble("no voice", "install it")), "warning", "No voice.", "Install it."),
         ("panel", PinFacts("simulated", "breadboard"), "ok", "Simulated", ""),
         ("panel", PinFacts("gpio", "b", ("b.toml:7 [light.x]: no",)), "fault", "b.toml:7", "boards list"),
         ("panel", PinFacts("simulated", "b", ("b.toml:7 [light.x]: no",)), "fault", "b.toml:7", "boards list"),

@@ -8,11 +8,12 @@ import pytest
 
 from app.made_up_machines import nobody_may, write
 from audio.made_up_cards import plug
-from callbox.app.doctor_known import MixerFacts
+from callbox.app.doctor_known import MixerFacts, SpeechFacts, Trouble
 from callbox.app.doctor_machine import Machine
-from callbox.app.doctor_sound import look_at_mixer, look_at_sound, muted_controls
-from callbox.app.settings import SoundSettings
+from callbox.app.doctor_sound import look_at_mixer, look_at_sound, look_at_speech, muted_controls
+from callbox.app.settings import SoundSettings, SpeechSettings
 from callbox.base.errors import CallboxError
+from callbox.base.frames import Samples, silence
 
 CARDS = """ 0 [vc4hdmi0       ]: vc4-hdmi - vc4-hdmi-0
                       vc4-hdmi-0
@@ -123,3 +124,22 @@ def test_the_mixers_of_the_cards_that_the_box_uses(tmp_path: Path) -> None:
     assert look_at_mixer(SoundSettings(input="usb:1-1.3", output="usb:1-1.3"), machine).twins == ()
     assert len(look_at_mixer(SoundSettings(), machine).muted) == 6
     assert look_at_mixer(SoundSettings(backend="wav", input="", output=""), machine) == MixerFacts()
+
+
+def test_a_voice_is_tried_unless_none_is_wanted() -> None:
+    assert look_at_speech(SpeechSettings(voice="none")) == SpeechFacts(False)
+    said: list[str] = []
+
+    class Quiet:
+        def say(self, text: str, language: str) -> Samples:
+            said.append(language)
+            return silence(1)
+
+    assert look_at_speech(SpeechSettings(language="de"), lambda name, **options: Quiet()) == SpeechFacts(True)
+    assert said == ["de"]
+
+    def missing(name: str, **options: object) -> Quiet:
+        raise CallboxError("espeak-ng is not installed", "install it")
+
+    trouble = look_at_speech(SpeechSettings(), missing).trouble
+    assert trouble == Trouble("espeak-ng is not installed", "install it")

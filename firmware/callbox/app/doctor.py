@@ -263,6 +263,7 @@ def judge(facts: Facts) -> list[Finding]:
         *hardware.judge_sound(facts.sound),
         *hardware.judge_mixer(facts.mixer),
         *hardware.judge_codec(facts.codec),
+        *hardware.judge_speech(facts.speech),
         *hardware.judge_pins(facts.pins),
         *hardware.judge_wifi(facts.wifi),
         *hardware.judge_power(facts.power),

@@ -76,6 +76,7 @@ def gather(home: Home, machine: Machine | None = None) -> Facts:
             sound=_sound(box, read, machine),
             mixer=doctor_sound.look_at_mixer(read.sound, machine) if read else MixerFacts(),
             codec=without_package(machine_facts.look_at_codec),
+            speech=without_package(lambda: doctor_sound.look_at_speech(read.speech)) if read else not_read,
             pins=without_package(lambda: machine_facts.look_at_pins(read.panel, running, machine))
             if read
             else not_read,

@@ -9,6 +9,7 @@ from callbox.app.doctor_known import (
     PinFacts,
     PowerFacts,
     SoundFacts,
+    SpeechFacts,
     WifiFacts,
 )
 from callbox.panel.pins import STOP_OR_MOVE
@@ -60,6 +61,15 @@ def judge_codec(facts: CodecFacts | NotLooked) -> list[Finding]:
     if facts.trouble is not None:
         return [Finding("codec", "fault", sentence(facts.trouble.what), sentence(facts.trouble.cure))]
     return [Finding("codec", "ok", "The Opus library is there.")]
+
+
+def judge_speech(facts: SpeechFacts | NotLooked) -> list[Finding]:
+    """Judge the voice that reads messages; without it, lights and tones still tell everything."""
+    if isinstance(facts, NotLooked):
+        return not_looked("speech", facts)
+    if facts.trouble is not None:
+        return [Finding("speech", "warning", sentence(facts.trouble.what), sentence(facts.trouble.cure))]
+    return [Finding("speech", "ok", "The voice speaks." if facts.wanted else "Switched off in box.toml.")]
 
 
 def judge_pins(facts: PinFacts | NotLooked) -> list[Finding]:

@@ -167,6 +167,14 @@ class CodecFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechFacts:
+    """`trouble` is None after the voice has said something, or if none is wanted."""
+
+    wanted: bool
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HeldLine:
     """A pin that something else holds."""
 
@@ -221,6 +229,7 @@ class Facts:
     sound: SoundFacts | Held | NotLooked
     mixer: MixerFacts
     codec: CodecFacts | NotLooked
+    speech: SpeechFacts | NotLooked
     pins: PinFacts | NotLooked
     wifi: WifiFacts | NotLooked
     power: PowerFacts | NotLooked

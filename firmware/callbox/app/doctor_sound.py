@@ -4,11 +4,15 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from callbox.app.doctor_known import MixerFacts, SoundFacts, Trouble
+from callbox.app.doctor_known import MixerFacts, SoundFacts, SpeechFacts, Trouble
 from callbox.app.doctor_machine import Machine, read, within
-from callbox.app.settings import SoundSettings
+from callbox.app.settings import SoundSettings, SpeechSettings
 from callbox.base.errors import CallboxError
+
+if TYPE_CHECKING:
+    from callbox.audio.speech import Voice
 
 SOUND_S = 10.0
 _CARD = re.compile(r"^ *\d+ \[(\S+) *\]: (.*)$", re.MULTILINE)
@@ -74,6 +78,21 @@ def look_at_mixer(sound: SoundSettings, machine: Machine) -> MixerFacts:
             if called and models.count(card.model) > 1 and name.lower() == card.id.lower():
                 twins.append((name, card.socket))
     return MixerFacts(tuple(dict.fromkeys(muted)), tuple(dict.fromkeys(twins)))
+
+
+def look_at_speech(speech: SpeechSettings, open_voice: "Callable[..., Voice] | None" = None) -> SpeechFacts:
+    """Have the voice say one word, to nobody."""
+    from callbox.audio import speech as voices
+
+    if speech.voice == "none":
+        return SpeechFacts(False)
+    try:
+        opened = open_voice or voices.open_voice
+        voice = opened(speech.voice, variant=speech.variant, words_per_minute=speech.words_per_minute)
+        voice.say("one", speech.language)
+    except CallboxError as error:
+        return SpeechFacts(True, Trouble(error.what, error.cure))
+    return SpeechFacts(True)
 
 
 def muted_controls(said: str, capture: bool) -> list[str]:
