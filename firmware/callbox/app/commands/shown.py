@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 Facts = Mapping[str, Any]
+NOTES = 3  # the newest of what the owner was told
 LIT, DARK = "●", "○"
 
 
@@ -43,6 +44,7 @@ def status_text(status: Facts) -> str:
     if status.get("fault"):
         what, *cures = str(status["fault"]).splitlines()
         rows += [("fault", what), *(("", cure) for cure in cures)]
+    rows += [("note", f"{_when(told)} {told['text']}") for told in status.get("told", ())[-NOTES:]]
     return "\n".join(f"{name:<11}{text}" for name, text in rows)
 
 
