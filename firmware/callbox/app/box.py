@@ -109,6 +109,7 @@ class Box:
         self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
         self.own = Own(core, self.keys, self.directory, self.people, self.post, saved, lambda: self._in_call)
         self.own.join(self.control)
+        self.own.on_gap = self.voice_messages.uploads.again
         self.spoken.join_linking(self.own.linking)
         self.spoken.menus.server = lambda: self.own.moving.address
         self.spoken.announcing.recording = lambda: self.voice_messages.recording is not None

@@ -53,6 +53,7 @@ class Own:
         self.devices.tell_contacts = self._tell_contacts
         post.inbox.on_own = self._take
         keys.on_gap = self._gap
+        self.on_gap: Callable[[], None] = lambda: None
 
     def join(self, control: Control) -> None:
         """Let the command line ask these desks."""
@@ -113,6 +114,7 @@ class Own:
         """The server was restored, or this box was: letters are handed over again, siblings compare everything."""
         self._post.resubmit()
         self.agreeing.compare()
+        self.on_gap()
 
     def _devices_changed(self, message: DevicesChanged) -> None:
         self._directory.changed(message.account)

@@ -36,6 +36,7 @@ class Uploads:
         self._current: bytes | None = None  # whose sound is on its way
         self._paused = False
         self._not_before: dict[bytes, Instant] = {}
+        self._again: set[bytes] = set()  # named already, but the server may have forgotten their sound
         self._parts_taken = 0  # how large a blob this session's server takes
 
     @property
@@ -53,6 +54,13 @@ class Uploads:
         """Nothing will be answered any more."""
         self._current = None
 
+    def again(self) -> None:
+        """The server was restored from a backup: what is not delivered yet may be missing there."""
+        threads = self._post.threads
+        named = [item for item in [*threads.voices("queued"), *threads.voices("sent")] if item.letter and item.blob]
+        self._again |= {item.id for item in named}
+        self.pump()
+
     def tick(self) -> None:
         """Go on after a wait or a call."""
         due = [item_id for item_id, at in self._not_before.items() if at <= self._core.now]
@@ -66,7 +74,9 @@ class Uploads:
         self._paused = not self._free()
         if self._current is not None or self._paused or not self._core.link.up:
             return
-        queued = [item for item in self._post.threads.voices("queued") if not item.letter]
+        threads = self._post.threads
+        named = [item for item in map(threads.get, self._again) if isinstance(item, VoiceItem) and item.blob]
+        queued = [*named, *(item for item in threads.voices("queued") if not item.letter)]
         held = {item.contact for item in queued if item.id in self._not_before}
         item = next((item for item in queued if item.contact not in held), None)
         if item is None:
@@ -135,6 +145,10 @@ class Uploads:
 
     def _unsent(self, item_id: bytes, why: str) -> None:
         self._current = None
+        if item_id in self._again:
+            self._again.discard(item_id)
+            self.pump()
+            return
         self._core.warn(f"a voice message was not sent: {why}")
         if self._free():
             self._core.emit(Play(Tone.ERROR, False))  # whoever spoke has no other sign of it
@@ -149,7 +163,8 @@ class Uploads:
     def _whole(self, item_id: bytes) -> None:
         item = self._post.threads.get(item_id)
         self._current = None
-        if isinstance(item, VoiceItem) and item.blob is not None:
+        self._again.discard(item_id)
+        if isinstance(item, VoiceItem) and item.blob is not None and not item.letter:
             letter, blob = self._core.chance.token(16), item.blob
             body = VoiceMessage(item.id, blob.key, blob.digest, blob.parts, item.duration_ms)
             self._post.queue(letter, item.contact, "mail", body, self._post.threads.voice_named(item.id, letter))

@@ -180,8 +180,3 @@ def sweep(desk: Desk) -> None:
         gone = [device for device in blob.waiting if not desk.directory.belongs(device, blob.to_account)]
         if gone or not blob.waiting:
             desk.save(_taken(desk, without(blob, gone)))
-
-
-def forget_account(desk: Desk, account: str) -> list[Write]:
-    """Take every blob from or for an account off the shelf; return the writes that delete them."""
-    return [write for blob in desk.shelf.of_account(account) for write in _forget(desk, blob)]
