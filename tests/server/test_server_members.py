@@ -221,7 +221,7 @@ def test_no_token_a_second_device_a_no_and_too_late(room: Room) -> None:
 
 def test_only_a_record_of_that_account_and_key_may_ask(room: Room) -> None:
     opened(room)
-    for box in (WORKSHOP, Box("stranger")):
+    for box in (Box("stranger"), Box("workshop", 2)):
         assert asking(room, box).last(Refused).why == "bad-record"
     peer = room.connect()
     peer.say(AskLink(TOKEN, HALL.record().record, bytes(64)))
