@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs as root in a Debian of its own, started by test_package_story.py. /work holds present.deb, the package under test,
-# and story/. Each fact is one file in /work/facts.
+# and story/. Each fact is one file in /work/facts. EMULATED: on an emulated processor, where a call would come too late.
 set -eEuo pipefail
 here=/work/story facts=/work/facts
 kitchen=/var/lib/callbox workshop=/var/lib/callbox-workshop server=/var/lib/callbox-signaling
@@ -52,6 +52,7 @@ systemd-analyze verify callbox.service callbox-signaling.service 2>&1 | fact ver
 step "a server and two boxes, a text and a call"
 install -d -o callbox -m 0700 "$workshop"
 start_server
+wait_until grep -q ready "/work/${server##*/}.log"
 for home in "$kitchen" "$workshop"; do
     name=kitchen
     [[ $home == "$kitchen" ]] || name=workshop
@@ -64,36 +65,43 @@ stop_all
 start_all
 box "$kitchen" message workshop "before the upgrade"
 wait_until told "before the upgrade"
-box "$kitchen" call workshop
-box "$workshop" press talk
-box "$workshop" status --json | fact call
-box "$kitchen" hangup
+box "$workshop" messages kitchen | fact text
+if [[ -z ${EMULATED:-} ]]; then
+    box "$kitchen" call workshop
+    box "$workshop" press talk
+    box "$workshop" status --json | fact call
+    box "$kitchen" hangup
+fi
+stop_all
 
-step "upgrade, while all of it runs"
-/opt/callbox/bin/python3 "$here/newer.py" /work/present.deb /work/newer.deb
-apt_install /work/newer.deb
-callbox --version | fact newer_version
-stop_all
-start_all
-box "$kitchen" message workshop "after the upgrade"
-wait_until told "after the upgrade"
-box "$workshop" messages kitchen | fact newer_messages
-stop_all
-find "$kitchen" -printf '%P %u %m\n' | fact newer_home
+if [[ -z ${EMULATED:-} ]]; then
+    step "upgrade, while all of it runs"
+    start_all
+    /opt/callbox/bin/python3 "$here/newer.py" /work/present.deb /work/newer.deb
+    apt_install /work/newer.deb
+    callbox --version | fact newer_version
+    stop_all
+    start_all
+    box "$kitchen" message workshop "after the upgrade"
+    wait_until told "after the upgrade"
+    box "$workshop" messages kitchen | fact newer_messages
+    stop_all
+    find "$kitchen" -printf '%P %u %m\n' | fact newer_home
 
-step "the way back"
-apt_install --allow-downgrades /work/present.deb
-{ exit_code timeout 30 runuser -u callbox -- callbox run --home "$kitchen"; } >"$facts/refusal" 2>&1
-for store in "$kitchen/box.sqlite" "$workshop/box.sqlite" "$server/server.sqlite"; do
-    mv "$store".v[0-9]* "$store"
-    rm -f "$store-wal" "$store-shm"
-done
-start_all
-wait_until told "before the upgrade"
-box "$kitchen" message workshop "after the way back"
-wait_until told "after the way back"
-box "$workshop" messages kitchen | fact back_messages
-stop_all
+    step "the way back"
+    apt_install --allow-downgrades /work/present.deb
+    { exit_code timeout 30 runuser -u callbox -- callbox run --home "$kitchen"; } >"$facts/refusal" 2>&1
+    for store in "$kitchen/box.sqlite" "$workshop/box.sqlite" "$server/server.sqlite"; do
+        mv "$store".v[0-9]* "$store"
+        rm -f "$store-wal" "$store-shm"
+    done
+    start_all
+    wait_until told "before the upgrade"
+    box "$kitchen" message workshop "after the way back"
+    wait_until told "after the way back"
+    box "$workshop" messages kitchen | fact back_messages
+    stop_all
+fi
 
 step "remove, and purge"
 apt-get remove -q -y callbox
