@@ -126,3 +126,18 @@ def test_a_box_that_cannot_be_opened_can_still_be_erased(run: Run, home: Path) -
     assert run("privacy")[0] == 1
     assert run("erase", "--here-only", "--yes")[0] == 0
     assert not home.exists()
+
+
+def test_how_a_contact_rings_and_quiet_hours_are_set(run: Run) -> None:
+    said = run("prefer", "workshop", "--ring", "rising", "--messages", "light", "--breakthrough", "on")[1]
+    assert said == (
+        "workshop rings louder and louder, its messages only light up, "
+        "and it breaks through quiet hours at the second call.\n"
+    )
+    assert run("prefer", "workshop")[1] == said, "what is not named stays"
+    facts = json.loads(run("prefer", "workshop", "--ring", "full", "--json")[1])
+    assert (facts["ring_style"], facts["notify"], facts["breakthrough"]) == ("full", False, True)
+    assert run("prefer", "nobody", "--ring", "full")[0] == 1
+    assert run("quiet", "22:00-07:00", "13:00-14:30")[1] == "quiet hours: 22:00-07:00, 13:00-14:30\n"
+    assert run("quiet", "never")[1] == "quiet hours: none\n"
+    assert run("quiet", "22:00")[0] == 1

@@ -321,9 +321,12 @@ class Calling:
         self.media.open_route()
 
     def _ring(self, effect: want.Ring) -> None:
-        self.alerting = Alerting(effect.contact, effect.loud, effect.knock)
-        if effect.loud:
-            self._core.emit(audio.Play(Tone.RING, True))
+        contact = self._people.get(effect.contact)
+        style = contact.ring_style if contact is not None else "full"
+        loud = effect.loud and style != "light"
+        self.alerting = Alerting(effect.contact, loud, effect.knock)
+        if loud:
+            self._core.emit(audio.Play(Tone.RING_RISING if style == "rising" else Tone.RING, True))
 
     def _stop_ring(self, effect: want.StopRing) -> None:
         if self.alerting is not None and self.alerting.loud:

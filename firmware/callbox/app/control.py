@@ -35,7 +35,7 @@ NOT_REACHED = {
     Reason.LOST: "`callbox status` says what is wrong with the connection.",
 }
 TOLD_AT_ONCE = ("state", "lights", "muted")
-KEPT = frozenset({"message", "allow", "silence", "block", "verify", "calls", "quiet", "quiet hours"})
+KEPT = frozenset({"message", "allow", "silence", "prefer", "block", "verify", "calls", "quiet", "quiet hours"})
 LONGEST_PRESS_S = 60.0
 
 Facts = Mapping[str, Any]
@@ -105,6 +105,7 @@ class Control:
             "message": lambda ask, words: post.write(str(words["contact"]), str(words["text"])),
             "allow": lambda ask, words: people.allow(words),
             "silence": lambda ask, words: people.silence(str(words["contact"]), bool(words["on"])),
+            "prefer": lambda ask, words: people.prefer(words),
             "block": lambda ask, words: self._block(str(words["contact"])),
             "contacts": lambda ask, words: {"ok": True, "contacts": people.listed()},
             "quiet hours": lambda ask, words: people.set_quiet_hours(words["span"]),

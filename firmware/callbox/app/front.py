@@ -31,6 +31,8 @@ from callbox.panel.parts import Board
 
 VOLUME_STEP = 0.1
 CALL_BACK_S = 3.0
+LOCKED_AWAY = (means.SetCalls, means.SetDoNotDisturb, means.OpenMenu)
+"""What presses do not do in family mode; the command line does."""
 Status = Literal["off", "connecting", "connected", "fault"]
 
 
@@ -142,7 +144,9 @@ class Front:
 
     def _mean(self, gesture: Gesture, pressed_at: Instant | None) -> None:
         for intent in means.meaning(gesture, self.view(pressed_at)):
-            if isinstance(intent, means.CallBack):
+            if self._core.settings.family.panel_lock and isinstance(intent, LOCKED_AWAY):
+                self._core.emit(audio.Play(Tone.ERROR, False))
+            elif isinstance(intent, means.CallBack):
                 self._dial(self._read_contact(pressed_at) or self._post.last_contact)
             elif isinstance(intent, means.Record) and intent.slot is None:
                 self._voice_messages.record(self._read_contact(pressed_at) or self._post.last_contact, named=True)

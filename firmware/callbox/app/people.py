@@ -23,6 +23,8 @@ from callbox.wire.records import ROWS, DeviceRecord, Row
 from callbox.wire.signals import Accepted, ServerMessage, SetCalls, SetRow, Welcome
 
 MOST_DIAL_SLOTS = 9
+MOST_QUIET_SPANS = 8
+STYLES = ("full", "rising", "light")
 MAY_CALL: tuple[Row, ...] = ("ring", "knock")
 
 
@@ -208,6 +210,26 @@ class People:
         self._core.commit(self._contacts.silence(name, silenced, self._core.wall_ms))
         return {"ok": True, "contact": valid_name(name), "silenced": silenced}
 
+    def prefer(self, words: Mapping[str, Any]) -> dict[str, Any]:
+        """Set how a contact rings, whether its messages sound, whether it breaks through quiet hours.
+
+        What is not named stays as it is. Raises WrongUse when unknown.
+        """
+        contact = self._contacts.get(str(words["contact"]))
+        if contact is None:
+            raise self.no_contact(str(words["contact"]))
+        style, notify, through = words.get("style"), words.get("notify"), words.get("breakthrough")
+        if style is not None and style not in STYLES:
+            raise WrongUse(f"{style!r} is not a way to ring.", f"Allowed: {', '.join(STYLES)}.")
+        writes: list[Write] = []
+        if style is not None or notify is not None:
+            notify = contact.notify if notify is None else bool(notify)
+            writes += self._contacts.set_style(contact.name, style or contact.ring_style, notify)
+        if through is not None:
+            writes += self._contacts.set_breakthrough(contact.name, bool(through), self._core.wall_ms)
+        self._core.commit(writes)
+        return {"ok": True, **contact_facts(self._contacts.get(contact.name) or contact)}
+
     def safety_number(self, name: str) -> dict[str, Any]:
         """Return the number that both people compare, and whether they have."""
         contact = self._contacts.get(name)
@@ -236,8 +258,11 @@ class People:
         self.on_confirmed(valid_name(name))
 
     def set_quiet_hours(self, span: str | None) -> dict[str, Any]:
-        """Keep one span of the day quiet, or none."""
-        self._keep(msgspec.structs.replace(self.controls, quiet=(parse_quiet(span),) if span else ()))
+        """Keep spans of the day quiet, separated by commas, or none. Raises WrongUse."""
+        spans = tuple(parse_quiet(part) for part in span.split(",")) if span else ()
+        if len(spans) > MOST_QUIET_SPANS:
+            raise WrongUse(f"There may be {MOST_QUIET_SPANS} quiet spans.", "Join some of them.")
+        self._keep(msgspec.structs.replace(self.controls, quiet=tuple(dict.fromkeys(spans))))
         return {"ok": True, "quiet": format_quiet(self.controls.quiet)}
 
     def set_calls(self, enabled: bool) -> None:

@@ -74,6 +74,18 @@ class SpeechSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = True
 
 
+class FamilySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For a box in the hands of a child, or of somebody who must not be bothered."""
+
+    only_contacts: Annotated[
+        bool, Meta(description="Nobody else may even ask: what strangers send is dropped, and they learn nothing.")
+    ] = False
+    panel_lock: Annotated[
+        bool,
+        Meta(description="The buttons make and take calls and play messages, but change no control and open no menu."),
+    ] = False
+
+
 class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of one box. Whatever is missing here has its default, which this sample shows."""
 
@@ -82,3 +94,4 @@ class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calls: CallSettings = CallSettings()
     speech: SpeechSettings = SpeechSettings()
     keep: Retention = Retention()
+    family: FamilySettings = FamilySettings()

@@ -20,6 +20,7 @@ _EDGE_MS = 5  # every note rises and falls over this, or it clicks
 
 class Tone(StrEnum):
     RING = "ring"
+    RING_RISING = "ring_rising"
     RINGBACK = "ringback"
     BUSY = "busy"
     CONGESTION = "congestion"
@@ -48,8 +49,11 @@ class Note:
 
 
 _WARBLE = (Note((660,), 90, level=0.4), Note((880,), 90, level=0.4)) * 5
+_RING = (*_WARBLE, Note((), 0, 300), *_WARBLE, Note((), 0, 1900))
+_RISING = (0.1, 0.2, 0.35, 0.6, 1.0)  # share of the full ring, round by round: full after a quarter of a minute
 _SCORES: dict[Tone, tuple[Note, ...]] = {
-    Tone.RING: (*_WARBLE, Note((), 0, 300), *_WARBLE, Note((), 0, 1900)),
+    Tone.RING: _RING,
+    Tone.RING_RISING: _RING,
     Tone.RINGBACK: (Note((425,), 1000, 4000, 0.2),),
     Tone.BUSY: (Note((425,), 500, 500, 0.2),),
     Tone.CONGESTION: (Note((425,), 250, 250, 0.2),),
@@ -102,6 +106,7 @@ class Tones:
         self._at = 0
         self._background: Tone | None = None  # the repeating one
         self._in_background = False  # it is what plays now
+        self._rounds = 0  # of the repeating one
         self._next: deque[Tone] = deque(maxlen=4)
 
     @property
@@ -111,7 +116,7 @@ class Tones:
     def play(self, tone: Tone, repeat: bool = False) -> None:
         """Start `tone`. A short one waits for another short one to end; a repeating one gives way at once."""
         if repeat:
-            self._background = tone
+            self._background, self._rounds = tone, 0
             self._next.clear()
         elif self._samples is not None and not self._in_background:
             self._next.append(tone)
@@ -129,6 +134,9 @@ class Tones:
             return None
         part = self._samples[self._at : self._at + CYCLE_SAMPLES]
         self._at += CYCLE_SAMPLES
+        if self._in_background and self._background is Tone.RING_RISING:
+            share = _RISING[min(self._rounds, len(_RISING) - 1)]
+            part = (part * share).astype(np.int16)
         if self._at >= len(self._samples):
             self._ended()
         return part
@@ -141,6 +149,7 @@ class Tones:
     def _ended(self) -> None:
         self._at = 0
         if self._in_background:
+            self._rounds += 1
             return
         self._samples = None
         if self._next:

@@ -58,12 +58,22 @@ def admit(
     return Admission("ring", None, (*chain, "may ring"))
 
 
-def welcome_text(contact: Contact | None, controls: Controls, wall_minutes: int | None, size_bytes: int) -> TextWelcome:
+def welcome_text(
+    contact: Contact | None,
+    controls: Controls,
+    wall_minutes: int | None,
+    size_bytes: int,
+    *,
+    only_contacts: bool = False,
+) -> TextWelcome:
     """Decide what becomes of a text of `size_bytes`.
 
     read: it lands in the thread and makes itself heard. quietly: the light alone. request: a stranger's first;
-    it is kept, and read only once the stranger is accepted. drop: acknowledged, and nothing else.
+    it is kept, and read only once the stranger is accepted. drop: acknowledged, and nothing else. `only_contacts`:
+    nobody may ask either.
     """
+    if contact is None and only_contacts:
+        return "drop"
     if contact is None:
         return "request" if size_bytes <= MAX_REQUEST_BYTES else "drop"
     if contact.permission in ("blocked", "request"):

@@ -26,6 +26,10 @@ def add(adder: Adder) -> None:
     call.add_argument("--knock", action="store_true", help="ask with a light only, without sound")
     add_json(call)
 
+    knock = adder.add("knock", "ask for a call with a light only, without sound", _knock, "callbox knock workshop")
+    knock.add_argument("contact")
+    add_json(knock)
+
     adder.add("hangup", "end the call", lambda options: _say(options, "hangup"), "callbox hangup")
     adder.add("answer", "answer the call that rings", lambda options: _say(options, "answer"), "callbox answer")
     decline = adder.add("decline", "decline the call that rings", _decline, "callbox decline --text")
@@ -37,8 +41,12 @@ def add(adder: Adder) -> None:
     ):
         add_on_off(adder.add(name, help_line, _switch(name), f"callbox {name} on"))
 
-    quiet = adder.add("quiet", "turn do not disturb on or off, or set quiet hours", _quiet, "callbox quiet 22:00-07:00")
-    quiet.add_argument("state", help="on, off, a span such as 22:00-07:00, or `never` for no quiet hours")
+    quiet = adder.add(
+        "quiet", "turn do not disturb on or off, or set quiet hours", _quiet, "callbox quiet 22:00-07:00 13:00-14:30"
+    )
+    quiet.add_argument(
+        "state", nargs="+", help="on, off, spans of the day such as 22:00-07:00, or `never` for no quiet hours"
+    )
 
     _add_threads(adder)
 
@@ -90,6 +98,11 @@ def _press(options: Options) -> int:
     return 0
 
 
+def _knock(options: Options) -> int:
+    options.knock = True
+    return _call(options)
+
+
 def _call(options: Options) -> int:
     reply: dict[str, Any] = {}
     for reply in client.ask(home_of(options), "call", contact=valid_name(options.contact), knock=options.knock):
@@ -117,9 +130,10 @@ def _switch(name: str) -> Callable[[Options], int]:
 
 
 def _quiet(options: Options) -> int:
-    if options.state in ("on", "off"):
+    if options.state in (["on"], ["off"]):
+        (options.state,) = options.state
         return _switch("quiet")(options)
-    span = None if options.state == "never" else options.state
+    span = None if options.state == ["never"] else ",".join(options.state)
     reply = ask_or_open(options, "quiet hours", span=span)
     print(f"quiet hours: {reply['quiet'] or 'none'}")
     return 0

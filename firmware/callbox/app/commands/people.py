@@ -24,6 +24,19 @@ def add(adder: Adder) -> None:
     silence.add_argument("contact")
     silence.add_argument("--off", action="store_true", help="let it ring again")
 
+    prefer = adder.add("prefer", "set how a contact rings, and when", _prefer, "callbox prefer workshop --ring rising")
+    prefer.add_argument("contact")
+    prefer.add_argument(
+        "--ring",
+        choices=("full", "rising", "light"),
+        help="full: at once; rising: louder and louder; light: the light alone",
+    )
+    prefer.add_argument("--messages", choices=("sound", "light"), help="how its messages are told")
+    prefer.add_argument(
+        "--breakthrough", choices=("on", "off"), help="its second call within 3 minutes rings in quiet hours, too"
+    )
+    add_json(prefer)
+
     block = adder.add("block", "block a contact: to it, this box looks switched off", _block, "callbox block stranger")
     block.add_argument("contact")
 
@@ -59,6 +72,18 @@ def _allow(options: Options) -> int:
 def _silence(options: Options) -> int:
     reply = ask_or_open(options, "silence", contact=valid_name(options.contact), on=not options.off)
     print(f"{reply['contact']} {'rings again' if options.off else 'is silenced: its calls pass without a sign'}.")
+    return 0
+
+
+def _prefer(options: Options) -> int:
+    through = None if options.breakthrough is None else options.breakthrough == "on"
+    notify = None if options.messages is None else options.messages == "sound"
+    contact = valid_name(options.contact)
+    reply = ask_or_open(options, "prefer", contact=contact, style=options.ring, notify=notify, breakthrough=through)
+    how = {"full": "rings at once", "rising": "rings louder and louder", "light": "rings by light alone"}
+    messages = "messages sound" if reply["notify"] else "messages only light up"
+    quiet = "breaks through quiet hours at the second call" if reply["breakthrough"] else "is kept out in quiet hours"
+    print_facts(options, reply, f"{reply['name']} {how[reply['ring_style']]}, its {messages}, and it {quiet}.")
     return 0
 
 
