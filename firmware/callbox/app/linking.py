@@ -23,6 +23,7 @@ from callbox.wire.signals import Accepted, AnswerLink, LinkAsked, OpenLink, Serv
 
 LINK_S = 870.0  # a little less than the server keeps it
 NONCE_BYTES = 32
+MOST_UNHEARD = 3
 EXPIRED = CallboxError("The link invite has expired.", "Make a new one: callbox link")
 
 
@@ -35,6 +36,7 @@ class Open:
     asked: LinkAsked | None = None
     numbers: str = ""
     kind: str = ""
+    unheard: int = 0
 
     @property
     def token(self) -> str:
@@ -157,8 +159,11 @@ class Linking:
         assert opened is not None
 
         def answered(message: ServerMessage | None) -> None:
-            if message is not None and not isinstance(message, Accepted) and self._open is opened:
+            if self._open is not opened or isinstance(message, Accepted):
+                return
+            opened.unheard += 1
+            if message is not None or opened.unheard >= MOST_UNHEARD:  # one that does not know the word hangs up on it
                 self._open = None
-                self._core.warn("the server takes no link invites now")
+                self._core.warn("the server takes no link invites; is it of an older release?")
 
         self._core.request(lambda number: OpenLink(number, opened.token), answered)

@@ -21,6 +21,7 @@ from callbox.wire.records import DeviceRecord, SignedRecord
 from callbox.wire.signals import Accepted, Denied, Devices, FetchDevices, PutRecord, ServerMessage
 
 TABLE = "own_devices"
+MOST_UNHEARD = 3
 REVOKED_PUT = 8  # as many as the server tells of
 
 _signed = msgspec.msgpack.Decoder(SignedRecord)
@@ -34,6 +35,7 @@ class OwnDevices:
         self._directory = directory
         self._known: dict[str, tuple[DeviceRecord, SignedRecord]] = {}
         self._putting: set[str] = set()
+        self._unheard = 0
         self.on_joined: Callable[[DeviceRecord], None] = lambda record: None
         self.tell_contacts: Callable[[DeviceList], None] = lambda body: None
         for value in saved.values():
@@ -146,8 +148,11 @@ class OwnDevices:
     def _put(self, record: DeviceRecord, signed: SignedRecord) -> None:
         device = record.device
         self._putting.add(device)
+        if self._unheard >= MOST_UNHEARD:
+            return  # a server of an older release hangs up on this: it learns of no devices
 
         def answered(message: ServerMessage | None) -> None:
+            self._unheard = self._unheard + 1 if message is None else 0
             if isinstance(message, Accepted):
                 self._putting.discard(device)
             elif isinstance(message, Denied):
