@@ -48,6 +48,7 @@ def test_held_spoken_released_and_played(place: Place) -> None:
     assert sum(window > 1000 for window in windows) >= 9, "two seconds of the tone came out of the speaker"
 
 
+@pytest.mark.soak
 def test_a_file_each_way_of_the_command_line_also_while_a_box_is_off(place: Place, tmp_path: Path) -> None:
     place.start_server()
     write_wav(tmp_path / "said.wav", SPOKEN[: 12 * RATE_HZ])

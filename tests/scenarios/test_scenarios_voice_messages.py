@@ -343,7 +343,7 @@ def long_message(world: World, kitchen: SimulatedBox) -> None:
     kitchen.ask("voice", contact="workshop", sound=FORTY_S)
 
 
-FEW = [("put", 1, "sender"), ("put", 3, "server"), ("put", 2, "line"), ("get", 2, "server"), ("get", 4, "receiver")]
+FEW = [("put", 1, "sender"), ("put", 3, "server"), ("get", 2, "server"), ("get", 4, "receiver")]
 MANY = [
     pytest.param(way, at, what, marks=pytest.mark.soak)
     for way in CUTS
@@ -508,7 +508,10 @@ LIES: dict[str, Callable[[BlobPart], ServerMessage]] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
+RARE = {"zeros", "another blob"}
+
+
+@pytest.mark.parametrize("lie", [pytest.param(lie, marks=pytest.mark.soak) if lie in RARE else lie for lie in LIES])
 def test_what_a_lying_server_changed_is_refused_in_words_and_fetched_again(world: World, lie: str) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     liar = LyingServer(world)
@@ -549,11 +552,11 @@ def test_a_server_learns_a_step_and_not_the_length(world: World) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     liar = LyingServer(world)
     steps = []
-    for number, seconds in enumerate((1.0, 7.0, 12.0, 19.0), start=1):
+    for number, seconds in enumerate((1.0, 9.0, 12.0), start=1):
         kitchen.ask("voice", contact="workshop", sound=spoken(seconds))
         world.until(lambda number=number: workshop.box.post.unread == number, 10.0, "it arrives")  # type: ignore[misc]
         steps.append(next(m.parts for _, m in reversed(liar.heard) if isinstance(m, BeginBlob)))
-    assert steps == [1, 1, 2, 2]
+    assert steps == [1, 1, 2]
     assert set(steps) <= set(BLOB_STEPS)
     letters = [len(m.envelope.ciphertext) for _, m in liar.heard if isinstance(m, Submit) and m.envelope.cls == "mail"]
     assert len(set(letters[1:])) == 1
