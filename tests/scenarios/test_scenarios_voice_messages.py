@@ -580,12 +580,16 @@ def test_a_server_of_before_voice_messages_is_told_nothing_of_them(world: World)
     del workshop
 
 
-def test_a_contact_who_sends_noise_is_found_out_and_nothing_sounds(world: World) -> None:
+NONSENSE = {"cannot be played": b"noise" * 1000, "too long": ogg.write([b"\xfb\x06"] * 10_000)}
+
+
+@pytest.mark.parametrize("words", NONSENSE)
+def test_a_contact_who_sends_nonsense_is_found_out_and_nothing_sounds(world: World, words: str) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
-    kitchen.box.voice_messages.keep("workshop", b"noise" * 1000, 1000)
+    kitchen.box.voice_messages.keep("workshop", NONSENSE[words], 1000)
     kitchen.ask("status")
     world.until(lambda: states(workshop, "kitchen") == ["lost"], 10.0, "it is refused")
-    assert "cannot be played" in str(voices(workshop, "kitchen")[0]["problem"])
+    assert words in str(voices(workshop, "kitchen")[0]["problem"])
     assert workshop.tones == []
 
 

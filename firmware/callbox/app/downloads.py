@@ -14,6 +14,7 @@ from callbox.app.post import Post
 from callbox.app.saved import Saved
 from callbox.audio import ogg
 from callbox.audio.facts import Play
+from callbox.audio.recorder import LONGEST_MS
 from callbox.audio.tones import Tone
 from callbox.base.time import Instant, earliest
 from callbox.conversations.admission import welcome_text
@@ -173,6 +174,9 @@ class Downloads:
             duration_ms = ogg.read(content).duration_ms
         except ogg.NotOggOpus as error:
             self._lose(item, f"it cannot be played: {error}")
+            return
+        if duration_ms > LONGEST_MS:
+            self._lose(item, f"it is too long: {duration_ms // 60_000} minutes")
             return
         self._current = None
         self._tries.pop(item.id, None)

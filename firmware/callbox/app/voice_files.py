@@ -9,12 +9,10 @@ from callbox.app.core import Core
 from callbox.app.post import Post
 from callbox.app.voice_messages import VoiceMessages
 from callbox.audio import ogg
-from callbox.audio.recorder import MOST_S
+from callbox.audio.recorder import LONGEST_MS, MOST_S
 from callbox.base.errors import WrongUse
 from callbox.conversations.items import VoiceItem
 from callbox.crypto.blobs import MAX_CONTENT_BYTES
-
-PLAYABLE_FOR_MS = MOST_S * 1000 + 1000  # what was cut to five minutes may have a packet more
 
 
 class VoiceFiles:
@@ -39,7 +37,7 @@ class VoiceFiles:
             sound = ogg.read(content)
         except (binascii.Error, ogg.NotOggOpus) as error:
             raise WrongUse(f"This is no voice message: {error}.", "Give a WAV or Ogg Opus file.") from None
-        if sound.duration_ms > PLAYABLE_FOR_MS or len(content) > MAX_CONTENT_BYTES:
+        if sound.duration_ms > LONGEST_MS or len(content) > MAX_CONTENT_BYTES:
             what = f"This is too long: {sound.duration_ms // 1000} s, {len(content)} bytes."
             raise WrongUse(what, f"A voice message has up to {MOST_S // 60} minutes and 2 MiB.")
         item = self._voice_messages.keep(contact, content, sound.duration_ms)

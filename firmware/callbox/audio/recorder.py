@@ -19,6 +19,7 @@ BITS_PER_S = 24_000
 PACKET_MS = 20
 PACKET_SAMPLES = RATE_HZ * PACKET_MS // 1000
 MOST_S = 300
+LONGEST_MS = MOST_S * 1000 + 1000  # of what others recorded: what was cut to five minutes may have a packet more
 SETTLE_CYCLES = 10  # after the tone: what was written last is still in the card's buffer
 
 
