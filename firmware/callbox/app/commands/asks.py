@@ -53,14 +53,19 @@ def add(adder: Adder) -> None:
 
 def _add_threads(adder: Adder) -> None:
     message = adder.add(
-        "message", "send a text or a voice message", _message, "callbox message workshop 'Tea is ready'"
+        "message",
+        "send a text or a voice message",
+        _message,
+        "callbox message workshop 'Tea is ready' (or: --voice tea.wav)",
     )
     message.add_argument("contact")
     message.add_argument("text", nargs="?")
     message.add_argument("--voice", metavar="FILE", help="send this WAV or Ogg Opus file, of up to 5 minutes")
     add_json(message)
 
-    messages = adder.add("messages", "show a conversation, or all of them", _messages, "callbox messages workshop")
+    messages = adder.add(
+        "messages", "show a conversation, or all of them", _messages, "callbox messages workshop --last 5"
+    )
     messages.add_argument("contact", nargs="?")
     messages.add_argument("--last", metavar="N", type=int, default=20, help="how many lines (default 20)")
     messages.add_argument("--read", action="store_true", help="mark them as read")
