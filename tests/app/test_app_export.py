@@ -17,7 +17,15 @@ AT_MS = 1_780_300_800_000  # 2026-06-01 08:00 UTC
 
 
 def line(contact: str, kind: str = "text", number: int = 1, **more: Any) -> dict[str, Any]:
-    return {"kind": kind, "id": f"{number:032x}", "contact": contact, "outgoing": False, "at_ms": AT_MS, **more}
+    return {
+        "kind": kind,
+        "id": f"{number:032x}",
+        "contact": contact,
+        "outgoing": False,
+        "at_ms": AT_MS,
+        "state": "heard",
+        **more,
+    }
 
 
 def facts(*items: dict[str, Any]) -> dict[str, Any]:
@@ -74,9 +82,17 @@ def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     assert modes["all.zip"] == modes["workshop.json"] == modes["README.txt"] == 0o600
 
 
-def test_a_sound_that_is_not_here_is_told(tmp_path: Path) -> None:
-    done = export(tmp_path / "all", facts(line("workshop", "voice")), "", no_sound)
+@pytest.mark.parametrize("state", ["coming", "lost", "heard"])
+def test_a_sound_that_is_not_here_is_told(tmp_path: Path, state: str) -> None:
+    asked: list[str] = []
+
+    def sound(item: str) -> bytes:
+        asked.append(item)
+        return b""
+
+    done = export(tmp_path / "all", facts(line("workshop", "voice", state=state)), "", sound)
     assert done.missing == 1
+    assert bool(asked) == (state == "heard"), "what never came is not asked for"
     assert json.loads(read(tmp_path / "all")["conversations/workshop.json"])["lines"][0]["file"] is None
 
 

@@ -1,5 +1,6 @@
 """What a box keeps: seen, taken along, deleted, erased; here, at the server, and under a server that lies."""
 
+import base64
 from collections.abc import Iterable
 from typing import Any
 
@@ -170,6 +171,68 @@ def test_who_is_allowed_again_meanwhile_keeps_that(world: World, pair: tuple[Sim
     world.run(1.0)
     assert not kitchen.store.load("forgotten")
     assert workshop.ask("call", contact="kitchen")["ok"]
+
+
+def test_what_one_box_erases_goes_on_the_other_one_too(world: World, pair: tuple[SimulatedBox, SimulatedBox]) -> None:
+    kitchen, workshop = pair
+    hall = world.second(kitchen, "hall")
+    world.run(5.0)
+    workshop.ask("message", contact="kitchen", text="for both of you")
+    world.run(2.0)
+    assert texts(hall, "workshop") == ["for both of you"]
+    assert [device["this"] for device in hall.ask("privacy")["devices"]] == [False, True]
+    kitchen.ask("erase contact", contact="workshop")
+    world.until(lambda: hall.ask("contacts")["contacts"] == [], 30.0)
+    world.run(1.0)
+    for box in (kitchen, hall):
+        assert box.thread("workshop") == []
+        assert box.ask("privacy")["consents"] == []
+    assert workshop.ask("call", contact="kitchen")["reason"] == "not_allowed"
+
+
+def test_a_linked_box_erases_itself_alone(world: World, pair: tuple[SimulatedBox, SimulatedBox]) -> None:
+    kitchen, workshop = pair
+    hall = world.second(kitchen, "hall")
+    world.run(5.0)
+    reply = hall.ask("erase")
+    assert reply["doubt"] == ""
+    assert f"device: {hall.box.core.identity.device}\n" in reply["statement"]
+    hall.kill()
+    snapshot = world.server.store.open()
+    assert {account.name for account in snapshot.accounts} == {"kitchen", "workshop"}
+    assert [device.device for device in snapshot.devices if device.account == "kitchen"] == [
+        kitchen.box.core.identity.device
+    ]
+    world.call(workshop, kitchen)
+
+
+# --- voice messages -----------------------------------------------------------------------------------------------
+
+
+def test_voice_messages_are_counted_handed_out_and_erased(
+    world: World, pair: tuple[SimulatedBox, SimulatedBox]
+) -> None:
+    kitchen, workshop = pair
+    world.run(4.0)  # the refused call is told and over
+    kitchen.hold("dial1")
+    world.until(lambda: kitchen.light("live"), 4.0, "it records")
+    world.run(1.5)
+    kitchen.release("dial1")
+    world.until(lambda: any(item["kind"] == "voice" for item in workshop.thread("kitchen")), 10.0)
+    world.run(3.0)
+    for box in (kitchen, workshop):
+        assert held(box)["voice messages"] == 1
+        (voice,) = [item for item in box.ask("export")["items"] if item["kind"] == "voice"]
+        sound = base64.b64decode(box.ask("sound", id=voice["id"])["sound"])
+        assert sound.startswith(b"OggS")
+        stored = bytes.fromhex(voice["id"])
+        assert box.store.sound(stored)
+        if box is workshop:
+            box.ask("delete", id=voice["id"])
+        else:
+            box.ask("erase contact", contact="workshop")
+        world.run(0.5)
+        assert box.store.sound(stored) == b""
 
 
 # --- erasing the account ----------------------------------------------------------------------------------------

@@ -117,6 +117,8 @@ class Box:
         self.interrupted = Interrupted(core, self.calling, self.front, self.post, saved.current_call)
         self.records.join(self.control)
         VoiceFiles(core, self.post, self.voice_messages).join(self.control)
+        self.records.own_devices = self.own.devices.listed
+        self.records.trouble = lambda: self._link_problem
         self.records.stop = self._stopping
         self.records.on_contact_gone = self._contact_gone
         self.front.on_mute = self.interrupted.note

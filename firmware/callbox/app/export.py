@@ -122,7 +122,7 @@ def _write_all(facts: Mapping[str, Any], settings: str, sound: Callable[[str], b
         line = {"at": _when(item["at_ms"]), **{key: value for key, value in item.items() if key != "at_ms"}}
         counted[item["kind"]] += 1
         if item["kind"] == "voice":
-            data = sound(str(item["id"]))
+            data = b"" if item["state"] in ("coming", "lost") else sound(str(item["id"]))
             line["file"] = f"voice/{names[contact]}/{_when(item['at_ms'], '-')}-{item['id'][:8]}.ogg" if data else None
             missing += not data
             if data:

@@ -7,7 +7,6 @@ from callbox.base.time import Instant
 from callbox.calls.state import CallView
 from callbox.conversations.contacts import Consent, Contact
 from callbox.conversations.items import CallItem, Item, VoiceItem
-from callbox.wire.records import DeviceRecord
 
 
 def call_facts(call: CallView, code: str, now: Instant) -> dict[str, Any]:
@@ -49,11 +48,6 @@ def contact_facts(contact: Contact) -> dict[str, Any]:
 def consent_facts(consent: Consent) -> dict[str, Any]:
     """Return one line of the record of consent."""
     return {"at_ms": consent.at_ms, "name": consent.name, "what": consent.what}
-
-
-def device_facts(record: DeviceRecord, this: bool) -> dict[str, Any]:
-    """Return what a person may know of a device of the box's own account."""
-    return {"device": record.device, "kind": record.kind, "created_ms": record.created_ms, "this": this}
 
 
 def item_facts(item: Item) -> dict[str, Any]:

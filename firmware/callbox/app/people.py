@@ -40,6 +40,7 @@ class People:
         self._untold_calls: bool | None = None
         self.clock_trusted = False
         self.on_confirmed: Callable[[str], None] = lambda contact: None
+        self.on_gone: Callable[[str], list[Write]] = lambda contact: []
         self.utc_offset_s = 0
 
     # --- what is so -------------------------------------------------------------------------------------------
@@ -158,8 +159,11 @@ class People:
         return writes
 
     def agreed_gone(self, name: str) -> list[Write]:
-        """Another device of ours removed a contact."""
-        return self._contacts.forget(name) if self._contacts.get(name) is not None else []
+        """Another device of ours erased a contact."""
+        if self._contacts.get(name) is None:
+            return []
+        self._untold_rows.pop(name, None)
+        return [*self.on_gone(name), *self._contacts.forget(name)]
 
     def agreed_controls(self, controls: Controls) -> list[Write]:
         """Take the controls that another device of ours has set."""

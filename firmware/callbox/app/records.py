@@ -9,7 +9,6 @@ newer program has been connected for ten minutes, the copy of the store that an 
     erase, all         the server deletes the account and signs that; the command line then destroys the folder
 """
 
-import base64
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ from callbox.app import effects as do
 from callbox.app.control import PATIENCE_S, Control, Facts, failure
 from callbox.app.core import Core
 from callbox.app.directory import Directory
-from callbox.app.facts import consent_facts, contact_facts, device_facts, item_facts
+from callbox.app.facts import consent_facts, contact_facts, item_facts
 from callbox.app.people import People
 from callbox.app.post import Post
 from callbox.app.saved import FORGOTTEN, Saved
@@ -25,7 +24,7 @@ from callbox.base.errors import WrongUse
 from callbox.base.time import Instant
 from callbox.conversations.items import CallItem, TextItem, VoiceItem
 from callbox.conversations.seen import KEPT_DAYS as SEEN_DAYS
-from callbox.conversations.stores import Delete, Put
+from callbox.conversations.stores import Delete, Put, Write
 from callbox.crypto.erasure import verify_statement
 from callbox.crypto.errors import Untrusted
 from callbox.wire.codec import erasure_transcript
@@ -52,7 +51,10 @@ class Records:
         self._proven = False
         self._control: Control | None = None
         self.on_contact_gone: Callable[[str], None] = lambda contact: None
+        self.own_devices: Callable[[], list[dict[str, Any]]] = list
+        self.trouble: Callable[[], str] = str
         self.stop: Callable[[], None] = lambda: None
+        people.on_gone = self._gone_elsewhere
 
     def join(self, control: Control) -> None:
         """Let the command line ask this desk."""
@@ -64,7 +66,6 @@ class Records:
                 "delete": lambda ask, words: self.delete(words),
                 "erase contact": lambda ask, words: self.erase_contact(str(words["contact"])),
                 "forgotten": self._await_forgotten,
-                "sound": self._sound,
                 "erase": self._erase,
                 "stop": lambda ask, words: self._stop(),
             },
@@ -119,7 +120,7 @@ class Records:
             "server": self._membership.address,
             "held": rows,
             "contacts": [_reach(contact) for contact in people.listed()],
-            "devices": self._own_devices(),
+            "devices": self.own_devices(),
             "consents": [consent_facts(consent) for consent in consents],
         }
 
@@ -129,30 +130,12 @@ class Records:
         return {
             "name": identity.account,
             "server": self._membership.address,
-            "devices": self._own_devices(),
+            "devices": self.own_devices(),
             "contacts": [contact_facts(contact) for contact in people.all()],
             "consents": [consent_facts(consent) for consent in people.consents],
             "controls": people.controls_facts(),
             "items": [item_facts(item) for item in reversed(self._post.threads.items(limit=1_000_000))],
         }
-
-    def _own_devices(self) -> list[dict[str, Any]]:
-        identity = self._core.identity
-        others = [record for record in self._directory.devices(identity.account) if record.device != identity.device]
-        return [device_facts(record, record.device == identity.device) for record in (identity.device_record, *others)]
-
-    def _sound(self, ask: int, words: Facts) -> Facts | None:
-        """Answered with the Ogg Opus of a voice message, empty while it is not here."""
-        item = self._post.threads.get(_id(str(words["id"])))
-
-        def read(data: bytes | None) -> None:
-            sound = base64.b64encode(data or b"").decode()
-            self._core.emit(do.Answer(ask, {"ok": True, "sound": sound}))
-
-        if not isinstance(item, VoiceItem) or item.state in ("coming", "lost"):
-            return {"ok": True, "sound": ""}
-        self._core.read_sound(item.id, read)
-        return None
 
     # --- to delete ----------------------------------------------------------------------------------------------
 
@@ -185,11 +168,18 @@ class Records:
         name = contact.name
         lines = len(self._post.threads.items(name, limit=1_000_000))
         self.on_contact_gone(name)
-        self._core.commit([*self._post.forget(name), *self._people.forget(name), Put(FORGOTTEN, name, b"")])
+        thread = self._post.forget(name)
+        self._core.commit([*thread, *self._people.forget(name), Put(FORGOTTEN, name, b"")])
         self._directory.forget(name)
         self._forgotten.add(name)
         self._tell_forgotten(name)
         return {"ok": True, "contact": name, "lines": lines, "blocked": contact.permission == "blocked"}
+
+    def _gone_elsewhere(self, name: str) -> list[Write]:
+        """Another device of this account has erased a contact: what was said with them goes here, too."""
+        self.on_contact_gone(name)
+        self._directory.forget(name)
+        return self._post.forget(name)
 
     def _tell_forgotten(self, name: str) -> None:
         """Have the server drop what it keeps of our wishes about somebody, unless they are a contact again."""
@@ -237,8 +227,14 @@ class Records:
                 return None
             return self._receipt(replies[-1], asked_in[-1])
 
-        unreachable = failure("The server cannot be reached now, so it erases nothing.")
-        control.wait(ask, check, {**unreachable, "unreachable": True}, PATIENCE_S)
+        def answer() -> Facts | None:
+            late = core.now >= give_up_at
+            trouble = self.trouble() if late else ""
+            unreachable = failure(f"The server cannot be reached now, so it erases nothing. {trouble}".strip())
+            return check() or ({**unreachable, "unreachable": True} if late else None)
+
+        give_up_at = core.now + PATIENCE_S
+        control.wait(ask, answer, failure("The server does not answer."), PATIENCE_S + 1.0)
         return None
 
     def _receipt(self, answer: ServerMessage | None, session: bytes) -> Facts:

@@ -108,7 +108,13 @@ def _export(options: Options) -> int:
 
 
 def _sound(options: Options, item: str) -> bytes:
-    return base64.b64decode(ask_or_open(options, "sound", id=item)["sound"])
+    """Return the Ogg Opus of a voice message; b"" where it never came, or cannot be read."""
+    try:
+        return base64.b64decode(ask_or_open(options, "sound", id=item)["sound"])
+    except client.NotRunning:
+        raise
+    except CallboxError:
+        return b""
 
 
 # --- to delete ------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def _contact(contact: Facts) -> str:
 
 
 def _device(device: Facts) -> str:
-    this = ", this one" if device["this"] else ""
+    this = ", this one" if device["this"] else ", given up" if device["revoked"] else ""
     return f"  {device['device']} ({device['kind']}, since {_date(device['created_ms'], '%Y-%m-%d')}{this})"
 
 
