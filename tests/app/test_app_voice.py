@@ -26,6 +26,8 @@ class NotedTransport:
 
     def shutdown(self) -> None: ...
 
+    def readdress(self, server: str) -> None: ...
+
     def send(self, lane: int, data: bytes) -> bool:
         self.sent.append((lane, data))
         return True

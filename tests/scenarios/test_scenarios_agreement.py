@@ -64,7 +64,7 @@ class Story:
         self.world.server.start()
 
 
-@pytest.mark.parametrize("seed", ["one", "two", "three"])
+@pytest.mark.parametrize("seed", ["one", *(pytest.param(f"seed {seed}", marks=pytest.mark.soak) for seed in range(30))])
 def test_they_agree_in_the_end_whatever_happened(world: World, seed: str) -> None:
     story = Story(world, seed)
     for _ in range(40):

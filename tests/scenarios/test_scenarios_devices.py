@@ -241,7 +241,17 @@ def test_an_invite_is_good_for_one_box_and_a_quarter_of_an_hour(world: World) ->
     assert len(kitchen.ask("devices")["devices"]) == 1
 
 
-@pytest.mark.parametrize("after_s", [0.01, 0.02, 0.03, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize(
+    "after_s",
+    [
+        pytest.param(0.01, marks=pytest.mark.soak),
+        0.02,
+        pytest.param(0.03, marks=pytest.mark.soak),
+        pytest.param(0.05, marks=pytest.mark.soak),
+        0.1,
+        pytest.param(0.2, marks=pytest.mark.soak),
+    ],
+)
 def test_the_new_box_is_killed_while_it_is_linked(world: World, after_s: float) -> None:
     kitchen, _ = world.friends("kitchen", "workshop")
     hall = SimulatedBox(world, "hall", "breadboard", 999.0)
@@ -262,7 +272,16 @@ def test_the_new_box_is_killed_while_it_is_linked(world: World, after_s: float) 
     agree(world, kitchen, hall)
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.004, 0.008, 0.02, 0.1])
+@pytest.mark.parametrize(
+    "after_s",
+    [
+        pytest.param(0.0, marks=pytest.mark.soak),
+        0.004,
+        pytest.param(0.008, marks=pytest.mark.soak),
+        0.02,
+        pytest.param(0.1, marks=pytest.mark.soak),
+    ],
+)
 def test_the_old_box_is_killed_while_it_signs(world: World, after_s: float) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     hall = SimulatedBox(world, "hall", "breadboard", 999.0)

@@ -66,7 +66,16 @@ def test_a_call_goes_on_and_the_box_goes_after_it(world: World) -> None:
     assert place("kitchen", world) == place("workshop", world) == NEW
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.004, 0.01, 0.03, 0.1])
+@pytest.mark.parametrize(
+    "after_s",
+    [
+        pytest.param(0.0, marks=pytest.mark.soak),
+        0.004,
+        pytest.param(0.01, marks=pytest.mark.soak),
+        0.03,
+        pytest.param(0.1, marks=pytest.mark.soak),
+    ],
+)
 def test_a_box_that_is_killed_while_it_follows_is_at_one_of_both(world: World, after_s: float) -> None:
     kitchen, _ = world.friends("kitchen", "workshop")
     world.server.move(NEW)

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import stat
 import tarfile
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -94,7 +94,7 @@ def test_no_restore_under_a_running_server(tmp_path: Path) -> None:
     home.release()
 
 
-@pytest.mark.parametrize("at", [0, 1, 300, 3000, -20, -1500])
+@pytest.mark.parametrize("at", [0, 300, -1500])
 def test_a_damaged_or_short_backup_changes_nothing(tmp_path: Path, at: int) -> None:
     home, file = house(tmp_path / "old", "anna"), tmp_path / "server.backup"
     back_up(home, file, force=False)
@@ -152,10 +152,8 @@ def test_a_restore_that_is_cut_off_is_all_or_nothing(
         return rename(self, to)
 
     monkeypatch.setattr(Path, "replace", cut)
-    try:
+    with suppress(PowerCut):
         restore(target, file, force=True)
-    except PowerCut:
-        pass
     monkeypatch.undo()
     target.release()
     again = Home(target.folder)
@@ -184,7 +182,7 @@ def test_a_store_that_is_damaged_is_not_backed_up(tmp_path: Path) -> None:
     data = bytearray(home.store_file.read_bytes())
     data[4096 * 3 : 4096 * 3 + 2000] = bytes(2000)
     home.store_file.write_bytes(bytes(data))
-    with pytest.raises(CallboxError, match="damaged|malformed"):
+    with pytest.raises(CallboxError, match=r"damaged|malformed"):
         back_up(home, file, force=False)
     assert not file.exists()
 
