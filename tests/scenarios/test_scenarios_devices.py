@@ -35,6 +35,23 @@ def test_a_second_box_knows_everybody(world: World) -> None:
     assert len(hall.ask("devices")["devices"]) == 2
 
 
+def test_a_third_box_knows_everybody_too(world: World) -> None:
+    kitchen, hall, workshop = family(world)
+    kitchen.ask("silence", contact="workshop", on=True)
+    attic = world.second(kitchen, "attic")
+    agree(world, kitchen, hall, attic)
+    attic.ask("silence", contact="workshop", on=False)
+    hall.ask("message", contact="workshop", text="from the hall")
+    world.run(2.0)
+    agree(world, kitchen, hall, attic)
+    assert texts(attic, "workshop") == texts(kitchen, "workshop") == [("from the hall", True)]
+    workshop.press("dial1")
+    world.until(lambda: kitchen.state == hall.state == attic.state == "ringing", 1.0, "all ring")
+    world.run(RING_GUARD_S)
+    attic.press("talk")
+    assert world.until(lambda: kitchen.state == hall.state == "idle", 1.0, "the others are still") <= 0.3
+
+
 def test_a_call_rings_everywhere_and_an_answer_stops_the_rest_at_once(world: World) -> None:
     kitchen, hall, workshop = family(world)
     workshop.press("dial1")

@@ -169,12 +169,13 @@ class Directory:
             except (Untrusted, MalformedMessage) as error:
                 self._core.complain(f"server gave a device record of {account} that does not hold: {error}")
                 continue
-            if record.account == account == self._core.identity.account:
-                self.on_own(record, entry.record)
-                if record.device == self._core.identity.device:
-                    continue
-            if record.account == account and self._accept(record, entry):
+            if record.account != account:
+                continue
+            this = record.device == self._core.identity.device and account == self._core.identity.account
+            if not this and self._accept(record, entry):
                 self._start_session(record, entry, cls)
+            if account == self._core.identity.account:
+                self.on_own(record, entry.record)  # last: what it says to that device finds it known
 
     def _accept(self, record: DeviceRecord, entry: DevicePrekey) -> bool:
         """Keep `record` if it is its account's and not older than what is known; say whether it may be written to."""
