@@ -35,6 +35,24 @@ def test_a_second_box_knows_everybody(world: World) -> None:
     assert len(hall.ask("devices")["devices"]) == 2
 
 
+@pytest.mark.parametrize("after_ms", [3, 5, 6, 8, 11, 14])
+def test_what_was_heard_is_known_on_all_also_after_a_crash(world: World, after_ms: int) -> None:
+    kitchen, hall, workshop = family(world)
+    for number in range(4):
+        workshop.ask("message", contact="kitchen", text=f"{number}")
+    world.run(2.0)
+    hall.stop()
+    kitchen.ask_later("messages", contact=None, last=9, read=True)
+    world.run(after_ms / 1000)
+    kitchen.kill()
+    kitchen.start()
+    world.run(3.0)
+    hall.start()
+    world.run(5.0)
+    assert hall.box.post.unread == kitchen.box.post.unread
+    assert hall.box.post.unread in (0, 4)
+
+
 def test_a_third_box_knows_everybody_too(world: World) -> None:
     kitchen, hall, workshop = family(world)
     kitchen.ask("silence", contact="workshop", on=True)

@@ -31,6 +31,7 @@ from callbox.wire.signals import Welcome
 
 AHEAD = "marks_ahead"
 MOST_AHEAD = 256
+MOST_MARKS = 100  # in one letter
 DIGEST_EVERY_S = 24 * 3600.0
 TELL_SERVER_AFTER_S = 3.0  # what the other devices decided meanwhile comes first
 NO_DEVICE_TOLD = frozenset({Reason.ANSWERED_ELSEWHERE, Reason.DECLINED_ELSEWHERE, Reason.TAKEN, Reason.BLOCKED})
@@ -55,7 +56,7 @@ class Agreeing:
         self._post = post
         self._agreement = Agreement(core.identity.device, records)
         self._ahead: OrderedDict[str, None] = OrderedDict((key, None) for key in ahead)
-        self._marks: dict[str, list[bytes]] = {}
+        self._marks: dict[str, tuple[bytes, list[bytes]]] = {}  # of this event: mark -> its letter, and of what
         self._taking = False
         self._seen: tuple[int, Controls | None] = (-1, None)
         self._names: set[str] = {
@@ -109,10 +110,9 @@ class Agreeing:
             self._marks.clear()
             return
         self._note_changes()
-        for mark, ids in self._marks.items():
-            for start in range(0, len(ids), 100):
-                self._send(OwnMarks(tuple(ids[start : start + 100]), mark))  # type: ignore[arg-type]  # of our own making
-        self._marks.clear()
+        if self._marks:
+            self._marks.clear()
+            self._core.commit([], then=self._post.pump)
         if self._digest_now and self._core.link.up:
             self._digest_now, self._digest_at = False, self._core.now
             self._send(OwnRecords((), self._agreement.digest()))
@@ -163,14 +163,21 @@ class Agreeing:
             return self._ahead_of(after) or self._told(after)
         if isinstance(after, TextItem | VoiceItem) and after.outgoing:
             if isinstance(before, TextItem | VoiceItem) and before.state != after.state:
-                self._mark(after.state, after.id)
+                return self._mark(after.state, after.id)
         elif is_unread(before) and not is_unread(after):
-            self._mark("heard", after.id)
+            return self._mark("heard", after.id)
         return []
 
-    def _mark(self, mark: str, item_id: bytes) -> None:
-        if mark in ("sent", "delivered", "heard"):
-            self._marks.setdefault(mark, []).append(item_id)
+    def _mark(self, mark: str, item_id: bytes) -> list[Write]:
+        """Put a mark into this event's letter of marks, in the transaction that stores the mark here."""
+        if mark not in ("sent", "delivered", "heard"):
+            return []
+        message_id, ids = self._marks.get(mark, (b"", []))
+        if not self._post.is_fresh(message_id) or len(ids) >= MOST_MARKS:
+            message_id, ids = self._core.chance.token(16), []
+        self._marks[mark] = (message_id, [*ids, item_id])
+        body = OwnMarks((*ids, item_id), mark)  # type: ignore[arg-type]  # one of the three
+        return self._post.letters_to(self._core.identity.account, body, message_id)
 
     def _told(self, item: Item) -> list[Write]:
         if isinstance(item, TextItem) and item.outgoing:

@@ -190,15 +190,22 @@ class Post:
             self._reach(account)
         self.pump()
 
+    def is_fresh(self, message_id: bytes) -> bool:
+        """Say whether a body may still be put anew."""
+        return self._outbox.is_fresh(message_id)
+
     def resubmit(self) -> None:
         """The server may have forgotten what it took from us."""
         self._core.commit(self._outbox.resubmit(), then=self.pump)
 
-    def letters_to(self, account: str, body: Body) -> list[Write]:
-        """Return the writes that queue a body for every device of an account; call `pump` once they are stored."""
+    def letters_to(self, account: str, body: Body, message_id: bytes | None = None) -> list[Write]:
+        """Return the writes that queue a body for every device of an account; call `pump` once they are stored.
+
+        `message_id`: of letters that are not sealed yet (`is_fresh`), which get this body instead.
+        """
         devices = [record.device for record in self._directory.devices(account)]
         encoded = msgspec.msgpack.encode(body)
-        message_id = self._core.chance.token(16)
+        message_id = message_id or self._core.chance.token(16)
         return self._outbox.queue(message_id, account, "mail", encoded, self._core.wall_ms, devices)[1]
 
     def tick(self) -> None:

@@ -192,6 +192,11 @@ class Outbox:
                 del self._submitted[device]
         return [write for letter in done for write in self._drop(letter)]
 
+    def is_fresh(self, message_id: bytes) -> bool:
+        """Say whether a body is on its way and nothing of it was sealed yet: its letters may still be put anew."""
+        letters = [letter for letter in self._letters.values() if letter.message_id == message_id]
+        return bool(letters) and all(letter.state == "queued" for letter in letters)
+
     def waits_for(self, account: str) -> bool:
         """Say whether anything is on its way to an account."""
         return any(letter.to_account == account for letter in self._letters.values())

@@ -62,13 +62,12 @@ def _link(options: Options) -> int:
         return _confirm(options, options.confirm)
     facts = ask(options, "link")
     invite = str(facts["invite"])
-    if not options.json:
-        print(invite, flush=True)
-        if sys.stdout.isatty():
-            print(qr(invite))
+    print_facts(options, facts, invite)  # with --json: one object now, and one with the numbers
+    if sys.stdout.isatty() and not options.json:
+        print(qr(invite))
     progress("On the other box, within 15 minutes: callbox join INVITE")
     while facts.get("waits", True):
-        facts = ask(options, "link wait") | {"invite": invite}
+        facts = ask(options, "link wait")
         if "numbers" in facts:
             break
     numbers = str(facts["numbers"])
