@@ -3,7 +3,7 @@
 #   make test ARGS="-k mute -x"     arguments for the program behind the target
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-machine test-deb deb lock check format bench soak fuzz deps clean ready-demo ready-test ready-machine ready-deb
+.PHONY: help demo test test-machine test-machine-cuts test-deb deb lock check format bench soak fuzz deps clean ready-demo ready-test ready-machine ready-deb
 
 VENV ?= .venv
 ARGS ?=
@@ -17,7 +17,7 @@ with_venv := PATH="$(bin):$$PATH"
 scripts := firmware/install.sh .ci/run systemd/status-light $(wildcard systemd/package/*.sh systemd/package/debian/callbox.p* hw/*.sh firmware/*/*.sh tests/*/*.sh tests/*/*/*.sh)
 
 help: ## list what can be done
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 demo: ready-demo ## a server, two boxes and a spoken call between them (ARGS=--json for figures)
 	@$(with_venv) $(bin)/callbox demo $(ARGS)
@@ -27,6 +27,9 @@ test: ready-test ## all tests but the long ones
 
 test-machine: ready-machine ## the package on a whole machine under QEMU, as root (half an hour; ARGS="-k panel")
 	@$(with_venv) $(bin)/python -m pytest -m "machine and not cuts" tests/machine $(ARGS)
+
+test-machine-cuts: ready-machine ## the power cut 50 times at seeded moments, as root (CALLBOX_CUTS=10 CALLBOX_CUTS_SEED=1)
+	@CALLBOX_CUTS=$${CALLBOX_CUTS:-50} $(with_venv) $(bin)/python -m pytest -m cuts -s tests/machine $(ARGS)
 
 test-deb: ready-deb ready-test ## build the package and tell its stories: install, upgrade, way back, purge, as root
 	@ARCH=$${ARCH:-amd64} systemd/package/build.sh
