@@ -243,6 +243,9 @@ def test_a_locked_box_waits_for_callbox_unlock(tmp_path: Path, capsys: pytest.Ca
         code, said = callbox("unlock", "--passphrase-file", str(tmp_path / "right"))
         assert (code, said) == (0, "Unlocked. This box is kitchen.\n")
         assert "Hello from upstairs" in callbox("messages")[1]
+        assert callbox("erase", "--here-only", "--yes")[0] == 0, "it stops the box, and then wipes the folder"
+        assert running.wait(timeout=10) == 0
+        assert not home.exists()
     finally:
-        running.terminate()
+        running.kill()
         running.wait(timeout=10)

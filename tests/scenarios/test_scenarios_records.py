@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from callbox.conversations.stores import StoreFault
 from callbox.testing.box import SimulatedBox
 from callbox.testing.world import WALL_START_MS, World
 from callbox.wire.signals import Erased, ServerMessage
@@ -111,6 +112,23 @@ def test_what_is_not_there_is_told(pair: tuple[SimulatedBox, SimulatedBox], word
     assert not reply["ok"]
     assert reply["error"]
     assert held(kitchen)["text messages"] == 4
+
+
+@pytest.mark.parametrize("what", ["delete", "erase contact"])
+def test_on_a_full_card_nothing_is_said_to_be_gone_that_is_not(
+    world: World, pair: tuple[SimulatedBox, SimulatedBox], what: str
+) -> None:
+    kitchen, _ = pair
+    store: Any = kitchen.store
+    store.fail_with = StoreFault("full", "There is no room left on the card.", "Free some space.")
+    reply = kitchen.ask(what, contact="workshop", all=True)
+    assert not reply["ok"]
+    assert "not stored yet" in reply["error"]
+    assert "no room left" in reply["error"]
+    assert len(kitchen.store.items()) == 5, "all or nothing"
+    store.fail_with = None
+    world.run(70.0)
+    assert kitchen.store.items() == [], "it is done as soon as there is room"
 
 
 # --- erasing a contact ------------------------------------------------------------------------------------------
