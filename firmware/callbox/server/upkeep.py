@@ -27,13 +27,15 @@ RESTORE_EXAMPLES = f"""examples:
 Boxes notice that the server knows less than before, and tell it again what it lost.
 """
 MOVE_EXAMPLES = """examples:
-  callbox server backup server.backup                       1. on the old machine, the server running
-  callbox server restore server.backup --home S             2. on the new machine
-  callbox server run --public chat.example.org:8443 ...        and run it there
-  callbox server move chat.example.org:8443                 3. on the old machine: tells every box that comes
-  callbox server move --stay                                changed your mind
+  callbox server move chat.example.org:8443     on the old machine, as the last of these steps
+  callbox server move --stay                    changed your mind
 
-Let the old server run until every box has come by once (callbox server users).
+  1. old machine   callbox server backup server.backup
+  2. new machine   callbox server restore server.backup --home S
+                   callbox server run --home S --public chat.example.org:8443 ...
+  3. old machine   callbox server move chat.example.org:8443
+
+Let the old server run until every box has come by once.
 """
 
 
