@@ -36,6 +36,7 @@ class Threads:
         self.on_change: Callable[[Item | None, Item], list[Write]] = lambda before, after: []
         voices = (item for item in self._items.values() if isinstance(item, VoiceItem))
         self._named_by = {item.letter: item.id for item in voices if item.letter}
+        self._unread: list[Item] | None = None  # asked for at every event of the box, and seldom another
 
     def get(self, item_id: bytes) -> Item | None:
         return self._items.get(item_id)
@@ -47,7 +48,9 @@ class Threads:
 
     def unread(self) -> list[Item]:
         """Return what blinks the message light, oldest first."""
-        return [item for item in self._items.values() if is_unread(item)]
+        if self._unread is None:
+            self._unread = [item for item in self._items.values() if is_unread(item)]
+        return list(self._unread)
 
     def heard_from(self, contact: str) -> bool:
         """Say whether anything ever came from a contact."""
@@ -217,7 +220,7 @@ class Threads:
 
     def drop(self, writes: Iterable[Write]) -> list[Write]:
         """Follow what retention decided (see `retention`), and return it, to be committed."""
-        done = list(writes)
+        done, self._unread = list(writes), None
         for write in done:
             if isinstance(write, DeleteItem):
                 self._items.pop(write.id, None)
@@ -228,11 +231,12 @@ class Threads:
     def forget(self, contact: str) -> list[Write]:
         """Destroy everything said with a contact."""
         self._items = {item_id: item for item_id, item in self._items.items() if item.contact != contact}
+        self._unread = None
         return [ForgetThread(contact)]
 
     def _keep(self, item: Item) -> list[Write]:
         before = self._items.get(item.id)
-        self._items[item.id] = item
+        self._items[item.id], self._unread = item, None
         return [PutItem(item), *self.on_change(before, item)]
 
 

@@ -79,6 +79,8 @@ class SimulatedBox:
         self.tap = TappedCodec(lambda: world.now)
         self.speaking = True
         self.disk_s = DISK_S
+        # Hears of every step before it is taken: an event handled, an effect performed, writes stored. It may end us.
+        self.before: Callable[[Any], None] = lambda step: None
         self.voice: SpeechVoice = SimulatedVoice()
         self.pins = SimulatedPins(self.board)
         self.logged: list[str] = []
@@ -327,8 +329,13 @@ class SimulatedBox:
             return
         self._handling = True
         try:
-            while self._events and self._box is not None:
-                for effect in self._box.handle(self._events.pop(0), self.world.now):
+            while self._events and (box := self._box) is not None:
+                event = self._events.pop(0)
+                self.before(event)
+                for effect in box.handle(event, self.world.now) if self._box is box else ():
+                    self.before(effect)
+                    if self._box is not box:
+                        break
                     self._perform(effect)
                 if self._box is not None and self._box.finished:
                     self.kill()
@@ -418,6 +425,9 @@ class SimulatedBox:
             self._event(happened.SpeechFailed(effect.ticket, str(fault), fault.lasting))
 
     def _written(self, effect: do.Commit) -> None:
+        self.before(effect.writes)
+        if self._box is None:
+            return
         try:
             self.store.commit(effect.writes)
         except CallboxError as error:
