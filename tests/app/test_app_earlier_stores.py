@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.stored_worlds import AUTHORITIES, KEY, NAMES, VECTORS, box_of, close, server_of
+from callbox.app import records
 from callbox.conversations.stores import StoreFault
 from callbox.conversations.stores.sqlite import SqliteStore
 from callbox.conversations.stores.sqlite_migrations import copies
@@ -25,7 +26,7 @@ from callbox.testing.authority import AUTHORITY
 from callbox.testing.world import World
 
 VERSIONS = sorted(folder.name for folder in VECTORS.glob("stores-v*"))
-KILLS = int(os.environ.get("CALLBOX_KILLS", "6"))
+KILLS = int(os.environ.get("CALLBOX_KILLS", "3"))
 PAST = [name for name in VERSIONS if name != f"stores-v{SCHEMA_VERSION}"]
 
 
@@ -105,15 +106,19 @@ def test_the_way_back_gives_an_earlier_program_its_store(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", PAST, indirect=True)
-def test_a_box_that_has_been_connected_for_ten_minutes_lets_go_of_the_copy(folder: Path) -> None:
+def test_a_box_that_has_been_connected_for_a_while_lets_go_of_the_copy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert records.PROVEN_S == 600.0
+    monkeypatch.setattr(records, "PROVEN_S", 20.0)
     world = World(seed=3)
     server_of(world, folder, AUTHORITIES.get(folder.name, AUTHORITY))
     kitchen = box_of(world, "kitchen", folder)
     kitchen.start()
     path = folder / "kitchen.sqlite"
-    world.run(590.0)
+    world.run(19.0)
     assert copies(path)
-    world.run(30.0)
+    world.run(3.0)
     assert not copies(path)
     close(world)
 
