@@ -19,8 +19,8 @@ pytestmark = pytest.mark.package
 
 HERE = Path(__file__).parent
 ROOT_SH = HERE.parents[1] / "systemd" / "package" / "root.sh"
-NEEDS = "systemd systemd-sysv udev procps python3 libportaudio2 libopus0 espeak-ng"
-"""With these the package can be installed without a network; so nothing else can come along."""
+NEEDS = "systemd systemd-sysv udev procps passwd python3 libportaudio2 libopus0 espeak-ng"
+"""What every real system has, and what the package asks for: it is installed without a network, and nothing else is."""
 SUITES = {"12": "bookworm", "13": "trixie"}
 WITHIN_S = 1500.0
 
