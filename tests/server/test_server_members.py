@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from callbox.server.events import MoveDecided
 from callbox.server.members import MOST_LIVE
 from callbox.server.open_links import LINK_S, MOST_LINKS
 from callbox.wire.records import SignedRecord
@@ -16,6 +17,7 @@ from callbox.wire.signals import (
     LinkAnswered,
     LinkAsked,
     Linked,
+    Moved,
     OpenLink,
     PublishPrekeys,
     PutRecord,
@@ -149,6 +151,17 @@ def test_a_record_that_does_not_hold_lets_nobody_in(room: Room) -> None:
 def test_the_epoch_of_the_last_login_is_told(room: Room) -> None:
     assert room.login(KITCHEN, 5).last(Welcome).known_epoch == 0
     assert room.login(KITCHEN, 9).last(Welcome).known_epoch == 5
+
+
+def test_a_move_is_told_to_boxes_that_know_the_word(room: Room) -> None:
+    moved = Moved("new.example:8443", 1, b"proof")
+    old, new = room.login(WORKSHOP), show(room, KITCHEN, KITCHEN.record())
+    room.give(MoveDecided(moved))
+    assert new.all(Moved) == [moved]
+    assert not old.all(Moved)
+    assert show(room, KITCHEN, KITCHEN.record(), 901).all(Moved) == [moved]
+    room.give(MoveDecided(None))
+    assert not show(room, KITCHEN, KITCHEN.record(), 902).all(Moved)
 
 
 def test_prekeys_are_replaced_as_a_whole(room: Room) -> None:

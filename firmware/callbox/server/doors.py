@@ -228,7 +228,8 @@ def _begin_session(desk: Desk, unproven: Unproven, message: Login, known_epoch: 
             known_epoch=known_epoch,
         ),
     )
-    if desk.moved is not None:
+    session.follows = message.record is not None
+    if desk.moved is not None and session.follows:
         desk.send(session.connection, desk.moved)
     give_waiting_offers(desk, session)
     deliver(desk, message.device)
@@ -240,7 +241,7 @@ def move(desk: Desk, moved: Moved | None) -> None:
     if moved is None:
         return
     desk.audit("move", address=moved.address)
-    for connection in desk.sessions.of_devices():
+    for connection in desk.sessions.following():
         desk.send(connection, moved)
 
 

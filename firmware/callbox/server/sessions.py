@@ -34,6 +34,7 @@ class Session:
     tickets: set[bytes] = field(default_factory=set)
     delivery: Delivery = field(default_factory=Delivery)
     pending: int = 0  # submits on their way to the disk
+    follows: bool = False  # it knows what `moved` means: a box of an older release would hang up on it
 
     def media_connection(self, lane: int) -> int:
         """Return where media that came on the peer's lane `lane` goes: the like lane, so that copies stay apart."""
@@ -67,9 +68,9 @@ class Sessions:
     def of_device(self, device: str) -> Session | None:
         return self._by_device.get(device)
 
-    def of_devices(self) -> list[int]:
-        """Return the own connection of every session."""
-        return [session.connection for session in self._by_device.values()]
+    def following(self) -> list[int]:
+        """Return the own connection of every session whose box follows a move."""
+        return [session.connection for session in self._by_device.values() if session.follows]
 
     def connections(self) -> list[int]:
         return [*self.unproven, *self._by_connection]
