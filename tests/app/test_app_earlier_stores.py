@@ -124,6 +124,19 @@ def test_a_box_that_has_been_connected_for_a_while_lets_go_of_the_copy(
 
 
 @pytest.mark.parametrize("folder", PAST, indirect=True)
+def test_who_erases_a_contact_erases_it_from_the_copy_too(folder: Path) -> None:
+    world = World(seed=3)
+    server_of(world, folder, AUTHORITIES.get(folder.name, AUTHORITY))
+    kitchen = box_of(world, "kitchen", folder)
+    kitchen.start()
+    assert copies(folder / "kitchen.sqlite")
+    kitchen.ask("erase contact", contact="workshop")
+    world.run(1.0)
+    assert not copies(folder / "kitchen.sqlite")
+    close(world)
+
+
+@pytest.mark.parametrize("folder", PAST, indirect=True)
 def test_without_room_for_the_copy_nothing_is_changed(folder: Path) -> None:
     path = folder / "kitchen.sqlite"
     before = version(path)

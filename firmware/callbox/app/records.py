@@ -171,6 +171,7 @@ class Records:
         thread = self._post.forget(name)
         self._core.commit([*thread, *self._people.forget(name), Put(FORGOTTEN, name, b"")])
         self._directory.forget(name)
+        self._core.emit(do.SettleStore())  # the copy for an earlier program still has what was said
         self._forgotten.add(name)
         self._tell_forgotten(name)
         return {"ok": True, "contact": name, "lines": lines, "blocked": contact.permission == "blocked"}
