@@ -167,6 +167,12 @@ class Guest:
     def is_on(self) -> bool:
         return self._qemu is not None and self._qemu.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """QEMU's process."""
+        assert self._qemu is not None
+        return self._qemu.pid
+
     def kill(self) -> None:
         """Cut the power: QEMU is killed, and with it whatever the guest had not flushed to its disk."""
         if self._qemu is not None:
