@@ -17,6 +17,10 @@ WARNING = (
     "After each start this box will wait for the passphrase (callbox unlock), and until then nothing rings.\n"
     "Who forgets it loses everything on the box: nobody can open it again. Keep a backup: callbox backup FILE"
 )
+OLD_KEY = {
+    "file": "The file that its key lay in is overwritten and gone.",
+    "credential": "Its credential still has the key: sudo rm /etc/credstore.encrypted/callbox-key",
+}
 
 
 def add(adder: Adder) -> None:
@@ -32,7 +36,7 @@ def add(adder: Adder) -> None:
 
 
 def _lock(options: Options) -> int:
-    from callbox.app.keeping import seal_key, unseal_key
+    from callbox.app.keeping import key_mode, seal_key, unseal_key
 
     home = home_of(options)
     if not home.holds_box:
@@ -49,8 +53,9 @@ def _lock(options: Options) -> int:
     if not options.json:
         print(WARNING)
     file = options.new_passphrase_file or options.passphrase_file
+    mode = key_mode(home)
     seal_key(home, new_passphrase(file, "Passphrase for this box: "), None)
-    _tell(options, home, "The box is locked from its next start on. Its old key file is overwritten and gone.")
+    _tell(options, home, f"The box is locked from its next start on. {OLD_KEY[mode]}")
     return 0
 
 
