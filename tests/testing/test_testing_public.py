@@ -18,13 +18,13 @@ from callbox.testing.virtual_card import VirtualCard
 from callbox.testing.world import World
 
 OFFERED: dict[type, set[str]] = {
-    World: {"at_every_step", "box", "call", "friends", "now", "run", "story", "until", "wall_ms"},
+    World: {"at_every_step", "box", "call", "friends", "now", "run", "second", "story", "until", "wall_ms"},
     SimulatedBox: {
-        "ask", "ask_later", "call", "call_lines", "hears", "hears_sound", "hears_tone", "hold", "join", "kill", "light",
-        "on", "press", "recently_heard", "release", "rhythm", "says", "start", "state", "stop", "thread",
+        "ask", "ask_later", "ask_to_link", "call", "call_lines", "hears", "hears_sound", "hears_tone", "hold", "join", "kill", "light",
+        "link", "on", "press", "recently_heard", "release", "rhythm", "says", "start", "state", "stop", "thread",
         "voice_leaves", "words",
     },
-    SimulatedServer: {"invite", "kill", "start"},
+    SimulatedServer: {"invite", "kill", "move", "start"},
     Network: {"blackhole", "cut", "restore", "set_conditions"},
     VirtualCard: {"close", "play", "record", "record_microphone"},
 }  # fmt: skip
