@@ -142,3 +142,15 @@ def test_a_full_disk_leaves_no_half_file() -> None:
 def test_a_message_is_a_text_or_a_file(words: list[str], capsys: pytest.CaptureFixture[Any], tmp_path: Path) -> None:
     assert main(["message", "workshop", *words, "--home", str(tmp_path)]) == 2
     assert "What is the message?" in capsys.readouterr().err
+
+
+def test_a_sound_that_is_still_being_written_waits(world: World) -> None:
+    """Another message is through, or the link comes back, at that very moment: the card's own is not taken for bad."""
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    kitchen.disk_s = 1.0
+    kitchen.ask_later("voice", contact="workshop", sound=encoded(OGG))
+    kitchen.box.voice_messages.uploads.pump()
+    kitchen.ask("status")
+    world.until(lambda: workshop.box.post.unread == 1, 30.0, "it arrives")
+    world.run(10.0)
+    assert [item["state"] for item in kitchen.thread("workshop")] == ["delivered"]

@@ -35,6 +35,7 @@ class Uploads:
         self._free = free
         self._current: bytes | None = None  # whose sound is on its way
         self._paused = False
+        self._unstored: set[bytes] = set()  # in the thread, but their sound is not on disk yet
         self._not_before: dict[bytes, Instant] = {}
         self._again: set[bytes] = set()  # named already, but the server may have forgotten their sound
         self._parts_taken = 0  # how large a blob this session's server takes
@@ -49,6 +50,16 @@ class Uploads:
         self._parts_taken = welcome.blob_parts
         self._not_before.clear()
         self.pump()
+
+    def storing(self, item_id: bytes) -> Callable[[], None]:
+        """A voice message was spoken; return what to call once its sound is on disk: only then can it be sent."""
+        self._unstored.add(item_id)
+
+        def stored() -> None:
+            self._unstored.discard(item_id)
+            self.pump()
+
+        return stored
 
     def session_lost(self) -> None:
         """Nothing will be answered any more."""
@@ -77,7 +88,7 @@ class Uploads:
         threads = self._post.threads
         named = [item for item in map(threads.get, self._again) if isinstance(item, VoiceItem) and item.blob]
         queued = [*named, *(item for item in threads.voices("queued") if not item.letter)]
-        held = {item.contact for item in queued if item.id in self._not_before}
+        held = {item.contact for item in queued if item.id in self._not_before or item.id in self._unstored}
         item = next((item for item in queued if item.contact not in held), None)
         if item is None:
             return

@@ -133,7 +133,7 @@ class VoiceMessages:
         sealed = seal_blob(content, item_id, key)
         blob = BlobKey(key, digest_of(sealed), len(sealed) // PART_BYTES)
         item, writes = self._post.threads.voice_spoken(item_id, known.name, duration_ms, core.wall_ms, blob)
-        core.commit([*sound_writes(item_id, known.name, content), *writes], then=self.uploads.pump)
+        core.commit([*sound_writes(item_id, known.name, content), *writes], then=self.uploads.storing(item_id))
         return item
 
     def _fail(self) -> None:
