@@ -83,7 +83,7 @@ class Own:
     @property
     def deadline(self) -> Instant | None:
         """When `tick` is due."""
-        return earliest(self.moving.deadline, self.linking.deadline, self.agreeing.deadline)
+        return earliest(self._keys.deadline, self.moving.deadline, self.linking.deadline, self.agreeing.deadline)
 
     def session_up(self, welcome: Welcome) -> None:
         """There is a session: what either side forgot is told again, and the server hears what it lacks."""
@@ -99,6 +99,7 @@ class Own:
 
     def tick(self) -> None:
         """Do what is due, and send on what changed during this event."""
+        self._keys.tick()
         self.moving.tick()
         self.linking.tick()
         self.agreeing.tick()

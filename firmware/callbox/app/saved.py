@@ -24,6 +24,7 @@ STATE = "state"
 # Rows of the table `state`.
 CONNECTION_EPOCH = "connection_epoch"
 CURRENT_CALL = "current_call"
+FALLBACK_MADE = "fallback_made"  # wall time at which the server took the present fallback key
 SERVER_STORE = "server_store"  # which store the server had then
 WELCOMED_EPOCH = "welcomed_epoch"  # of the last login that the server took
 VOLUME = "volume"
@@ -63,6 +64,7 @@ class Saved:
     connection_epoch: int = 0
     welcomed_epoch: int = 0
     server_store: bytes = b""
+    fallback_made_ms: int = 0  # 0: not known
     current_call: UnfinishedCall | None = None
     volume: tuple[float, float] | None = None  # in box.toml when the buttons changed it, and as they left it
 
@@ -85,6 +87,7 @@ def load(store: Store) -> Saved:
         connection_epoch=int(state.get(CONNECTION_EPOCH, b"0")),
         server_store=state.get(SERVER_STORE, b""),
         welcomed_epoch=int(state.get(WELCOMED_EPOCH, b"0")),
+        fallback_made_ms=int(state.get(FALLBACK_MADE, b"0")),
         current_call=read_row(UnfinishedCall, STATE, state[CURRENT_CALL]) if CURRENT_CALL in state else None,
         volume=read_row(tuple[float, float], STATE, state[VOLUME]) if VOLUME in state else None,
     )
@@ -117,6 +120,11 @@ def keep_volume(set_volume: float, volume: float) -> Put:
 def keep_welcomed(epoch: int) -> Put:
     """Return the write that remembers the last login that the server took."""
     return Put(STATE, WELCOMED_EPOCH, str(epoch).encode())
+
+
+def keep_fallback_made(wall_ms: int) -> Put:
+    """Return the write that remembers since when the server has the present fallback key."""
+    return Put(STATE, FALLBACK_MADE, str(wall_ms).encode())
 
 
 def keep_server_store(store_id: bytes) -> Put:

@@ -160,18 +160,17 @@ class Identity:
         """Return at least `count` signed one-time keys and, if asked, a new fallback key.
 
         All made before but not yet marked as published are among them, so a lost answer costs none. Store
-        `export()` before publishing them, `mark_published` after the server took them.
+        `export()` before publishing them, `mark_published` after the server took them. Letters under the fallback key
+        before this one still open; vodozemac lets go of the one before that.
         """
         missing = count - len(self.olm.one_time_keys)
         if missing > 0:
             self.olm.generate_one_time_keys(missing)
         keys = self._signed(self.olm.one_time_keys, False)
-        if fallback:
-            account = cast(_FallbackKeys, self.olm)
-            if not account.fallback_key:
-                account.generate_fallback_key()
-            keys += self._signed(account.fallback_key, True)
-        return tuple(keys)
+        account = cast(_FallbackKeys, self.olm)
+        if fallback and not account.fallback_key:
+            account.generate_fallback_key()
+        return tuple(keys + self._signed(account.fallback_key, True))
 
     def mark_published(self) -> None:
         """The server holds the prekeys of the last `new_prekeys` now. Store `export()` after it."""
