@@ -20,9 +20,9 @@ from callbox.testing.world import World
 OFFERED: dict[type, set[str]] = {
     World: {"at_every_step", "box", "call", "friends", "now", "run", "second", "story", "until", "wall_ms"},
     SimulatedBox: {
-        "ask", "ask_later", "ask_to_link", "call", "call_lines", "hears", "hears_sound", "hears_tone", "hold", "join", "kill", "light",
-        "link", "on", "press", "recently_heard", "release", "rhythm", "says", "start", "state", "stop", "thread",
-        "voice_leaves", "words",
+        "ask", "ask_later", "ask_to_link", "call", "call_lines", "hears", "hears_sound",
+        "hears_tone", "hold", "join", "kill", "light", "link", "on", "press", "recently_heard",
+        "release", "rhythm", "says", "start", "state", "stop", "thread", "voice_leaves", "words",
     },
     SimulatedServer: {"invite", "kill", "move", "start"},
     Network: {"blackhole", "cut", "restore", "set_conditions"},
