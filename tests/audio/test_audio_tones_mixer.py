@@ -56,7 +56,9 @@ def test_a_rising_ring_is_the_ring_louder_from_round_to_round() -> None:
     assert rounds[0] == pytest.approx(0.1 * rounds[-1], rel=0.05)
     assert rounds[-1] == pytest.approx(loudness(tone_samples(Tone.RING)), rel=0.01)
     tones.play(Tone.RING_RISING, repeat=True)
-    assert loudness(played(tones, length // CYCLE_SAMPLES)) == pytest.approx(rounds[0], rel=0.01), "the next call begins softly"
+    assert loudness(played(tones, length // CYCLE_SAMPLES)) == pytest.approx(rounds[0], rel=0.01), (
+        "the next call begins softly"
+    )
 
 
 def test_repeating_tone_goes_on_until_stopped() -> None:
