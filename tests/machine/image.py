@@ -22,6 +22,7 @@ from machine.guest import INSIDE, OFF, READY, Guest
 HERE = Path(__file__).parent
 ROOT = HERE / "root"
 DIST = HERE.parents[1] / "dist"
+JOINED = "joined.qcow2"
 KEPT_IMAGES = 4
 BUILD_S = 1200.0
 BAKED = ("agent.py", "*.sh", "*.service")
@@ -72,21 +73,21 @@ def only_one(folder: Path, say: Say) -> Iterator[None]:
 def ready_image(say: Say) -> Path:
     """Return the folder of the image for the present package; make it first if it is not there."""
     package, cache = find_package(), cache_folder()
-    with only_one(cache, say):
-        root_files = [ROOT / "root.sh", ROOT / "packages.txt"]
-        baked = [file for pattern in BAKED for file in INSIDE.glob(pattern)]
-        made_of = hash_of([package, *root_files, *baked, ROOT / "disk.sh"], inspect.getsource(Guest.options))
-        image = cache / f"image-{made_of}"
-        if not (image / "joined.qcow2").exists():
-            if os.geteuid() != 0:
-                raise CannotBuild("making the guest's disk needs root: sudo make test-machine")
-            root = cache / f"root-{hash_of(root_files)}.tar"
+    root_files = [ROOT / "root.sh", ROOT / "packages.txt"]
+    baked = [file for pattern in BAKED for file in INSIDE.glob(pattern)]
+    made_of = hash_of([package, *root_files, *baked, ROOT / "disk.sh"], inspect.getsource(Guest.options))
+    image, root = cache / f"image-{made_of}", cache / f"root-{hash_of(root_files)}.tar"
+    if not (image / JOINED).exists():
+        if os.geteuid() != 0:
+            raise CannotBuild("making the guest's disk needs root: sudo make test-machine")
+        with only_one(cache, say):
             if not root.exists():
                 _make_root(root, say)
-            _make_image(image, root, package, say)
-        os.utime(image)
-        _forget_old(cache)
-        return image
+            if not (image / JOINED).exists():
+                _make_image(image, root, package, say)
+            _forget_old(cache)
+    os.utime(image)
+    return image
 
 
 def _make_root(root: Path, say: Say) -> None:
@@ -121,7 +122,7 @@ def _make_image(image: Path, root: Path, package: Path, say: Say) -> None:
         raise
     finally:
         guest.kill()
-    disk.rename(image / "joined.qcow2")
+    disk.rename(image / JOINED)
 
 
 def _wait_until_connected(guest: Guest) -> None:
@@ -131,7 +132,7 @@ def _wait_until_connected(guest: Guest) -> None:
 def copy_disk(image: Path, folder: Path) -> Path:
     """Return a copy of the image's changing part; the large part below it is shared."""
     disk = folder / "disk.qcow2"
-    subprocess.run(["cp", "--sparse=always", str(image / "joined.qcow2"), str(disk)], check=True)
+    subprocess.run(["cp", "--sparse=always", str(image / JOINED), str(disk)], check=True)
     subprocess.run(
         ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", str(image / "disk.raw"), str(disk)], check=True
     )

@@ -72,10 +72,11 @@ class Panel:
         self.contact(button).write_text("pull-up")
 
     def press(self, button: str, hold_s: float = 0.08) -> None:
-        """Press, hold, let go; 80 ms is a brisk finger."""
+        """Press, hold, let go; 80 ms is a brisk finger, and no finger is back at once."""
         self.down(button)
         time.sleep(hold_s)
         self.up(button)
+        time.sleep(0.06)
 
     def light(self, name: str) -> bool:
         """Whether a light is lit at this moment."""
