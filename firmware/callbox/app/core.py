@@ -25,6 +25,7 @@ from callbox.wire.signals import Class, ClientMessage, Envelope, ServerMessage, 
 
 Reply = Callable[[ServerMessage | None], None]
 
+DAY_MS = 24 * 3600 * 1000
 MOST_COMPLAINTS = 20
 MOST_TOLD = 8
 COMPLAINTS_OVER_S = 60.0
@@ -44,6 +45,7 @@ class Core:
         self.now: Instant = 0.0
         self.ledger = Ledger(self.emit, lambda: self.now)
         self._wall_offset_ms = 0
+        self.wall_moved_at: Instant | None = None  # when the wall clock was last set to another day
         self._effects: list[Effect] = []
         self._replies: dict[int, Reply] = {}
         self._reads: dict[int, Callable[[bytes | None], None]] = {}
@@ -59,7 +61,10 @@ class Core:
 
     def set_wall(self, wall_ms: int) -> None:
         """Take the wall time of this very moment."""
-        self._wall_offset_ms = wall_ms - round(self.now * 1000)
+        offset_ms = wall_ms - round(self.now * 1000)
+        if self.wall_moved_at is None or abs(offset_ms - self._wall_offset_ms) > DAY_MS:
+            self.wall_moved_at = self.now
+        self._wall_offset_ms = offset_ms
 
     def emit(self, *effects: Effect) -> None:
         """Ask the world for these, in order, once the event is decided."""

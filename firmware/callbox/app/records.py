@@ -14,14 +14,14 @@ from typing import Any
 
 from callbox.app import effects as do
 from callbox.app.control import PATIENCE_S, Control, Facts, failure
-from callbox.app.core import Core
+from callbox.app.core import DAY_MS, Core
 from callbox.app.directory import Directory
 from callbox.app.facts import consent_facts, contact_facts, item_facts
 from callbox.app.people import People
 from callbox.app.post import Post
 from callbox.app.saved import FORGOTTEN, Saved
 from callbox.base.errors import WrongUse
-from callbox.base.time import Instant
+from callbox.base.time import TRUSTED_AFTER_MS, Instant
 from callbox.conversations.items import CallItem, TextItem, VoiceItem
 from callbox.conversations.seen import KEPT_DAYS as SEEN_DAYS
 from callbox.conversations.stores import Delete, Put, Write
@@ -31,6 +31,7 @@ from callbox.wire.codec import erasure_transcript
 from callbox.wire.signals import Accepted, Erase, Erased, ServerMessage, SetRow, Welcome
 
 RETENTION_EVERY_S = 3600.0
+CLOCK_AGAIN_S = 60.0
 PROVEN_S = 600.0
 LETTER_DAYS = 30
 
@@ -47,6 +48,8 @@ class Records:
         self._forgotten = set(saved.store.load(FORGOTTEN))
         self._session = b""
         self._retention_at: Instant | None = None
+        self._server_clock: int | None = None  # its wall time, less our steady one
+        self._clock_doubted = False
         self._proven_at: Instant | None = None
         self._proven = False
         self._control: Control | None = None
@@ -80,6 +83,7 @@ class Records:
     def session_up(self, welcome: Welcome) -> None:
         """The server takes this program: the clock of its good start runs. It hears whom we have forgotten."""
         self._session = welcome.session
+        self._server_clock = welcome.server_time_ms - round(self._core.now * 1000)
         if not self._proven and self._proven_at is None:
             self._proven_at = self._core.now + PROVEN_S
         for name in sorted(self._forgotten):
@@ -92,8 +96,29 @@ class Records:
             self._proven, self._proven_at = True, None
             self._core.emit(do.SettleStore())
         if self._retention_at is None or now >= self._retention_at:
-            self._retention_at = now + RETENTION_EVERY_S
-            self._post.retire(self._core.settings.keep)
+            believed = self._clock_believed()
+            self._retention_at = now + (RETENTION_EVERY_S if believed else CLOCK_AGAIN_S)
+            if believed:
+                self._post.retire(self._core.settings.keep)
+
+    def _clock_believed(self) -> bool:
+        """Say whether the wall clock is good enough to delete by: a wrong year would delete everything.
+
+        The server's clock has to name the same day. Without a server, it has to have stood still for a day.
+        """
+        core = self._core
+        if core.wall_ms < TRUSTED_AFTER_MS:
+            return False
+        if self._server_clock is None:
+            return core.wall_moved_at is not None and core.now - core.wall_moved_at >= DAY_MS / 1000
+        apart_ms = abs(self._server_clock - (core.wall_ms - round(core.now * 1000)))
+        doubted, self._clock_doubted = self._clock_doubted, apart_ms > DAY_MS
+        if self._clock_doubted and not doubted:
+            core.tell(
+                f"The clocks of this box and of its server are {apart_ms // DAY_MS} days apart: nothing is deleted "
+                "for its age until they agree."
+            )
+        return not self._clock_doubted
 
     # --- to see -------------------------------------------------------------------------------------------------
 
