@@ -58,6 +58,7 @@ from callbox.wire.signals import (
 )
 
 CLOCK_JUMP_MS = 3_600_000
+STEADY_S = 12 * 3600.0
 
 
 def submit(desk: Desk, session: Session, message: Submit) -> None:
@@ -112,6 +113,7 @@ class Server:
         self._desk.sign = sign or self._desk.sign
         self._desk.moved = moved
         self._next_sweep = now + letters.SWEEP_S
+        self._steady_since = now
         self._wall_at_start: tuple[Instant, int] | None = None
 
     @property
@@ -226,15 +228,15 @@ class Server:
         return effects
 
     def _clock_is_steady(self) -> bool:
-        """Return whether the wall clock went as the monotonic one; if it jumped, no mail dies of that.
+        """Return whether the wall clock went as the monotonic one for long enough to let mail die by it.
 
-        The new time is believed from the next sweep on.
+        A clock that was wrong at the start, or jumped, is set right within hours; until then nothing is too old.
         """
         desk = self._desk
         start, wall_at_start = self._wall_at_start or (desk.now, desk.wall_ms)
         expected_ms = wall_at_start + int((desk.now - start) * 1000)
         self._wall_at_start = (desk.now, desk.wall_ms)
-        if abs(desk.wall_ms - expected_ms) <= CLOCK_JUMP_MS:
-            return True
-        desk.audit("clock-jumped", by_s=str((desk.wall_ms - expected_ms) // 1000))
-        return False
+        if abs(desk.wall_ms - expected_ms) > CLOCK_JUMP_MS:
+            desk.audit("clock-jumped", by_s=str((desk.wall_ms - expected_ms) // 1000))
+            self._steady_since = desk.now
+        return desk.now - self._steady_since >= STEADY_S
