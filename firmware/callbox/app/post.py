@@ -234,8 +234,9 @@ class Post:
         """Take a body for every device of an account, with what is to be stored in the same transaction."""
         devices = [record.device for record in self._directory.devices(account)]
         encoded = msgspec.msgpack.encode(body)
+        earlier = self._outbox.addressed(account, devices)  # what waited for the devices goes before it
         _, queued = self._outbox.queue(message_id, account, cls, encoded, self._core.wall_ms, devices)
-        self._core.commit([*writes, *queued], then=self.pump)
+        self._core.commit([*writes, *earlier, *queued], then=self.pump)
 
     def _reach(self, account: str) -> None:
         """Find an account's devices and a session with each, then address what waits for it."""
