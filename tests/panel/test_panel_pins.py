@@ -21,7 +21,7 @@ from callbox.base.errors import WrongUse
 from callbox.panel.boards import load_board
 from callbox.panel.parts import Board
 from callbox.panel.pins import Pins, PinsUnavailable, members, open_pins
-from callbox.panel.pins._chip import find_header_chip, line_holder, load_lgpio, refusal, wake_watching
+from callbox.panel.pins._chip import find_header_chip, line_holder, load_lgpio, refusal
 from callbox.panel.pins.gpio import GpioPins
 from callbox.panel.pins.simulated import SimulatedPins
 
@@ -285,28 +285,6 @@ class FakeLgpio:
 
     def gpiochip_close(self, handle: int) -> None:
         self.open.remove(handle)
-
-
-class CountingLgpio(FakeLgpio):
-    """Counts how often the thread that watches inputs was woken."""
-
-    woken = 0
-
-    def gpiochip_close(self, handle: int) -> None:
-        super().gpiochip_close(handle)
-        self.woken += 1
-
-
-def test_the_thread_that_watches_buttons_is_woken_again_and_again() -> None:
-    fake = CountingLgpio({3: "pinctrl-rp1"})
-    wake_watching(fake, 3, (0.0, 0.0, 0.0)).join(10.0)
-    assert (fake.woken, fake.open) == (3, set())
-
-
-def test_a_chip_that_has_gone_does_not_matter_to_who_wakes_it() -> None:
-    fake = CountingLgpio({3: None})
-    wake_watching(fake, 3, (0.0,)).join(10.0)
-    assert (fake.woken, fake.open) == (0, set())
 
 
 def header_chip(folder: Path, chips: dict[int, str | None]) -> int:

@@ -8,10 +8,6 @@ import grp
 import os
 import pwd
 import tempfile
-import threading
-import time
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +16,6 @@ from callbox.panel.pins import PinsUnavailable
 # By the label that the driver gives: Pi 5, Pi 4, all before. The number differs between kernels.
 HEADER_CHIPS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
 _IN_USE = 1  # lgpio: the kernel has given the line to somebody
-# At the start of a busy machine with one core, lgpio's thread may get its turn late.
-WAKE_AFTER_S = (0.02, 0.1, 0.5, 2.0, 10.0)
 
 
 def work_folder() -> str:
@@ -47,25 +41,6 @@ def load_lgpio() -> Any:
     except (ImportError, OSError) as error:
         raise PinsUnavailable(f"lgpio cannot be loaded: {error}.", "Install it: pip install lgpio") from error
     return lgpio
-
-
-def wake_watching(lgpio: Any, chip: int, after_s: Sequence[float] = WAKE_AFTER_S) -> threading.Thread:
-    """Wake lgpio's thread that watches inputs, some times after they were opened; in a thread that then ends.
-
-    lgpio (0.2.2.0) sends that thread to sleep when there are no inputs, and wakes it for each new one; but it forgets
-    to look again before it sleeps. If all inputs were opened in that moment, every button is deaf until something
-    wakes it. Closing a chip does, also one that was opened for nothing else.
-    """
-
-    def wake() -> None:
-        for seconds in after_s:
-            time.sleep(seconds)
-            with suppress(lgpio.error):
-                lgpio.gpiochip_close(lgpio.gpiochip_open(chip))
-
-    thread = threading.Thread(target=wake, name="wake-lgpio", daemon=True)
-    thread.start()
-    return thread
 
 
 def line_holder(lgpio: Any, chip: int, pin: int) -> str:

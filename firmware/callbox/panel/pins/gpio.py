@@ -1,6 +1,6 @@
-"""The real pins of a Raspberry Pi, by gpiozero over lgpio.
+"""The real pins of a Raspberry Pi, by gpiozero over lgpio; the kernel watches the inputs (`_watching`).
 
-`changed` is called on lgpio's thread: hand it over with `loop.call_soon_threadsafe`. Only digital inputs and
+`changed` is called on the pins' thread: hand it over with `loop.call_soon_threadsafe`. Only digital inputs and
 LEDs of gpiozero are used; its holds and blinks would each bring a thread of their own.
 
 The kernel swallows what is shorter than 2 ms before Python hears of it, so that a sparking contact cannot
@@ -19,7 +19,7 @@ from callbox.base.errors import CallboxError
 from callbox.panel.contacts import switch_name
 from callbox.panel.parts import Board, Button, Light, Switch
 from callbox.panel.pins import STOP_OR_MOVE, Changed, PinsUnavailable
-from callbox.panel.pins._chip import find_header_chip, line_holder, load_lgpio, wake_watching
+from callbox.panel.pins._chip import find_header_chip, line_holder, load_lgpio
 
 KERNEL_DEBOUNCE_S = 0.002
 ACTIVITY_LIGHTS = Path("/sys/class/leds")
@@ -201,7 +201,7 @@ def _told(section: str, pin: int, holder: Callable[[int], str]) -> Iterator[None
             raise PinsUnavailable(
                 f"{place} is in use by {holder(pin) or 'another part of this program'}.", STOP_OR_MOVE
             ) from error
-        if isinstance(error, GPIOZeroError) or type(error).__module__ == "lgpio":
+        if isinstance(error, GPIOZeroError | OSError) or type(error).__module__ == "lgpio":
             raise PinsUnavailable(f"{place} cannot be used: {error}.") from error
         raise
 
@@ -209,9 +209,7 @@ def _told(section: str, pin: int, holder: Callable[[int], str]) -> Iterator[None
 def open_member(board: Board) -> GpioPins:
     """Open the real pins for `board`. Raises PinsUnavailable with what to do about it."""
     lgpio = load_lgpio()  # before gpiozero imports it
-    from gpiozero.pins.lgpio import LGPIOFactory
+    from callbox.panel.pins._watching import WatchingFactory
 
     chip = find_header_chip(lgpio, Path("/dev"))
-    pins = GpioPins(board, LGPIOFactory(chip=chip), holder=lambda pin: line_holder(lgpio, chip, pin))
-    wake_watching(lgpio, chip)
-    return pins
+    return GpioPins(board, WatchingFactory(chip), holder=lambda pin: line_holder(lgpio, chip, pin))
