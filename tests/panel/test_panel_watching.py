@@ -1,4 +1,4 @@
-"""Watched inputs: a thread that sleeps until the kernel has edges. This chip is made up; tests/machine has a real one."""
+"""Watched inputs: a thread that sleeps until the kernel has edges. The chip is made up; tests/machine has one."""
 
 import os
 import threading
