@@ -361,9 +361,7 @@ def test_a_key_that_only_the_service_is_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("folder", "unsure"), [("box", False), ("var/lib/callbox", True)])
-def test_a_hidden_folder_of_credentials_is_the_services_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, unsure: bool
-) -> None:
+def test_a_hidden_folder_of_credentials_is_the_services_alone(tmp_path: Path, folder: str, unsure: bool) -> None:
     def hidden(path: Path) -> bool:
         if path.name == doctor_facts.CREDENTIAL:
             raise PermissionError
@@ -371,8 +369,7 @@ def test_a_hidden_folder_of_credentials_is_the_services_alone(
 
     home = Home(tmp_path / folder)
     home.prepare()
-    monkeypatch.setattr(Path, "exists", hidden)
-    looked, _ = doctor_facts.look_at_store(home, Machine(tmp_path))
+    looked, _ = doctor_facts.look_at_store(home, Machine(tmp_path, exists=hidden))
     assert isinstance(looked, NotLooked) is unsure
 
 

@@ -208,7 +208,7 @@ def look_at_store(home: Home, machine: Machine) -> "tuple[StoreFacts | NotLooked
 def _may_be_there(credential: Path, home: Home, machine: Machine) -> bool:
     """Say whether systemd may hold the key. Debian 13 hides its folder from all but root, if there is one or not."""
     try:
-        return credential.exists()
+        return machine.exists(credential)
     except PermissionError:
         return doctor_service.is_the_services(home.folder, machine)
 

@@ -55,12 +55,13 @@ def run_program(command: Sequence[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The machine to look at: where its files begin, its programs, its clock, and what this user may use."""
+    """The machine to look at: where its files begin, its programs, its clock, what this user may use and see."""
 
     root: Path = Path("/")
     run: Callable[[Sequence[str]], str | None] = run_program
     wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     may: Callable[[Path, int], bool] = os.access
+    exists: Callable[[Path], bool] = Path.exists
 
 
 def within(limit_s: float, work: Callable[[], Answer]) -> Answer:

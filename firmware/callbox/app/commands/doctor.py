@@ -39,10 +39,15 @@ def add(adder: Adder) -> None:
 
 def _doctor(options: Options) -> int:
     from callbox.app.doctor import judge
-    from callbox.app.doctor_facts import gather
+    from callbox.app.doctor_facts import CREDENTIAL, CREDENTIAL_STORES, gather
     from callbox.app.doctor_finding import is_well
+    from callbox.app.doctor_machine import Machine
 
-    findings = judge(gather(_as_owner(home_of(options))))
+    machine = Machine()
+    if os.geteuid() == 0:  # what root alone may see is looked at while this is root
+        sealed = {path: path.exists() for path in (machine.root / store / CREDENTIAL for store in CREDENTIAL_STORES)}
+        machine = Machine(exists=sealed.__getitem__)
+    findings = judge(gather(_as_owner(home_of(options)), machine))
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     print_facts(options, as_facts(findings, is_well(findings)), report(findings, coloured))
     return 0 if is_well(findings) else 1

@@ -30,6 +30,7 @@ from callbox.base.frames import CYCLE_MS, RATE_HZ, Samples
 
 LOST_AFTER_S = 1.0  # a microphone that gives nothing for so long is gone
 CLOSE_WITHIN_S = 2.0
+_PLACE = re.compile(r"\(hw:(\d+),(\d+)\)")
 _SHORTEST_SLEEP_S = 0.001
 _MOST_QUEUED_CYCLES = 3  # in the speaker's buffer; above this a cycle is dropped, or delay would stay for good
 
@@ -210,19 +211,25 @@ def choose_here(there: Sequence[DeviceInfo], name: str, capture: bool) -> int:
 
 
 def _choose(there: Sequence[DeviceInfo], name: str, capture: bool, root: Path) -> int:
+    if name != DEFAULT:  # before another stream of the same card is taken for it
+        _tell_passed_over(there, name, capture, root)
     try:
         return choose_here(there, name, capture)
     except NoSuchDevice:
-        _tell_passed_over(name, capture, root)
+        _tell_passed_over(there, name, capture, root)
         raise
 
 
-def _tell_passed_over(name: str, capture: bool, root: Path) -> None:
-    """Raise DeviceBusy, if the kernel has what PortAudio lists not at all: it passes over what does not open."""
+def _tell_passed_over(there: Sequence[DeviceInfo], name: str, capture: bool, root: Path) -> None:
+    """Raise DeviceBusy, if the kernel has a stream that PortAudio does not list: it passes over what does not open."""
+    able = (info.name for info in there if (info.inputs if capture else info.outputs))
+    listed = {f"pcmC{found[1]}D{found[2]}" for found in map(_PLACE.search, able) if found}
     known = {card.number: card for card in cards.cards(root)}
     for node, number, captures in cards.pcm_nodes(root):
         card = known.get(number)
         if captures == capture and card and name.lower() in {DEFAULT, *map(str.lower, card.names)}:
+            if node.name[:-1] in listed:
+                return
             why, cure = cards.why_not_open(node, root)
             if why:
                 raise DeviceBusy(card.id, why, cure)
@@ -244,7 +251,7 @@ def _portaudio() -> pyaudio.PyAudio:
 
 def _describe(raw: Mapping[str, object], known: Mapping[int, cards.Card], models: Sequence[str]) -> DeviceInfo:
     name = str(raw["name"])
-    found = re.search(r"\(hw:(\d+),\d+\)", name)
+    found = _PLACE.search(name)
     card = known.get(int(found[1])) if found else None
     twin = card is not None and models.count(card.model) > 1
     return DeviceInfo(
