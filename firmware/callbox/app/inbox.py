@@ -15,6 +15,7 @@ from callbox.app.core import Core
 from callbox.app.directory import Directory
 from callbox.app.people import People
 from callbox.app.saved import Saved
+from callbox.base.time import Instant, earliest
 from callbox.conversations.admission import TextWelcome, welcome_text
 from callbox.conversations.items import BlobKey
 from callbox.conversations.outbox import Outbox
@@ -22,8 +23,9 @@ from callbox.conversations.seen import TABLE as SEEN
 from callbox.conversations.seen import Seen
 from callbox.conversations.stores import Write
 from callbox.conversations.threads import Threads
-from callbox.crypto.errors import NoSession, Undecryptable, Untrusted
+from callbox.crypto.errors import NoSession, NotTried, Undecryptable, Untrusted
 from callbox.crypto.letters import open_letter, session_class
+from callbox.crypto.sessions import FAILURE_WINDOW_S
 from callbox.wire.bodies import (
     Body,
     DeviceList,
@@ -68,6 +70,7 @@ class Inbox:
         self._held: dict[tuple[str, str], deque[Envelope]] = {}
         self._renewing: set[tuple[str, str]] = set()
         self._told_again: set[tuple[str, bytes]] = set()
+        self._not_tried: dict[str, tuple[Instant, DeviceRecord]] = {}  # device -> when to ask for its letters again
         self.on_own: Callable[[str, Body], list[Write]] = lambda account, body: []
         self.on_call_letter: CallLetter = lambda inner, record: None
         self.on_offer_again: Callable[[DeviceRecord], None] = lambda record: None
@@ -93,6 +96,19 @@ class Inbox:
         self._directory.look_up(
             *sender, lambda record: self._open_held(sender, record), lambda: self._held.pop(sender, None)
         )
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When a device is to be asked for what was not even tried."""
+        return earliest(*(due for due, _ in self._not_tried.values()))
+
+    def tick(self) -> None:
+        """After a flood of letters that did not open: a probe has the sender seal anew what we did not confirm."""
+        for device, (due, record) in list(self._not_tried.items()):
+            if due <= self._core.now:
+                del self._not_tried[device]
+                if self._core.sessions.has(device, "mail") and self._directory.may_write(record):
+                    self._directory.probe(record, "mail")
 
     def session_lost(self) -> None:
         """Unanswered look-ups are over; the server delivers again what was not acknowledged."""
@@ -127,6 +143,8 @@ class Inbox:
         except Undecryptable as error:
             core.complain(f"a letter of {record.account} does not open: {error}")
             self._acknowledge(envelope)
+            if isinstance(error, NotTried) and envelope.cls != "call" and len(self._not_tried) < MAX_SENDERS_HELD:
+                self._not_tried.setdefault(record.device, (core.now + FAILURE_WINDOW_S, record))
             self._renew(record, envelope)
         except Untrusted as error:
             core.complain(f"a letter said to be of {record.account} was refused: {error}")

@@ -69,7 +69,7 @@ class Post:
     @property
     def deadline(self) -> Instant | None:
         """When something waits for time alone."""
-        return earliest(self._outbox.deadline, *self._sought.values())
+        return earliest(self._outbox.deadline, self.inbox.deadline, *self._sought.values())
 
     # --- what a person says ------------------------------------------------------------------------------------
 
@@ -211,6 +211,7 @@ class Post:
     def tick(self) -> None:
         """Retry what was refused."""
         now = self._core.now
+        self.inbox.tick()
         if self._outbox.deadline is not None and now >= self._outbox.deadline:
             self._outbox.tick(now)
             self.pump()

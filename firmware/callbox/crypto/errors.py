@@ -9,6 +9,10 @@ class Undecryptable(ValueError):
     """Ciphertext that no session of ours opens: damaged, replayed, forged, or for a session that is gone."""
 
 
+class NotTried(Undecryptable):
+    """So many letters of this device did not open lately that this one was not even tried."""
+
+
 class NoSession(ValueError):
     """Nothing can be sealed for this device yet: claim a prekey and start a session first."""
 

@@ -20,7 +20,7 @@ import vodozemac
 
 from callbox.base.errors import CallboxError
 from callbox.base.time import Instant
-from callbox.crypto.errors import NoSession, Undecryptable, Untrusted
+from callbox.crypto.errors import NoSession, NotTried, Undecryptable, Untrusted
 from callbox.crypto.identity import Identity
 from callbox.crypto.olm import open_pickle_key
 from callbox.crypto.records import verify_prekey
@@ -172,11 +172,12 @@ class Sessions:
     def open(self, record: DeviceRecord, cls: SessionClass, olm_type: int, ciphertext: bytes, now: Instant) -> bytes:
         """Return the padded letter. Raises Undecryptable; then nothing has changed.
 
-        At most 20 failures per device and minute are even tried: each costs several key derivations.
+        At most 20 failures per device and minute are even tried, as each costs several key derivations: after that
+        NotTried.
         """
         failures = self._failures.setdefault(record.device, deque(maxlen=MAX_FAILURES))
         if len(failures) == MAX_FAILURES and now - failures[0] < FAILURE_WINDOW_S:
-            raise Undecryptable("too many letters of this device did not open")
+            raise NotTried("too many letters of this device did not open")
         key = f"{record.device}/{cls}"
         slot = self._slot_of(record, cls)
         if slot is None and key in self._slots:
