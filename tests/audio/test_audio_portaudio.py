@@ -151,6 +151,10 @@ def test_a_card_that_another_program_holds_is_not_said_to_be_missing(fake: FakeP
         portaudio.backend(tmp_path).open("Device", "Device")
     with pytest.raises(NoSuchDevice, match="Headset"):
         portaudio.backend(tmp_path).open("Devise", "Device")
+    fake.devices["Device: second stream (hw:1,1)"] = ({48_000}, {1})
+    with pytest.raises(DeviceBusy, match="'Device' does not open"):
+        portaudio.backend(tmp_path).open("Device", "Headset")
+    portaudio.backend(tmp_path).open("Device,1", "Headset").close()
 
 
 def test_devices_are_looked_for_at_every_open(fake: FakePortAudio) -> None:
