@@ -105,6 +105,7 @@ def test_server_killed_again_and_again_while_talking(world: World) -> None:
 def test_a_killed_box_takes_the_call_up_again(world: World, who: str) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     talk(world, kitchen, workshop)
+    world.run(5.0)
     killed, other = (kitchen, workshop) if who == "kitchen" else (workshop, kitchen)
     rang_before = other.tones.count("ring") + killed.tones.count("ring")
     killed.kill()
@@ -117,8 +118,12 @@ def test_a_killed_box_takes_the_call_up_again(world: World, who: str) -> None:
     assert killed.light("live")
     kitchen.press("talk")
     all_idle(world, kitchen, workshop)
+    durations = []
     for box, peer in ((kitchen, "workshop"), (workshop, "kitchen")):
         assert box.call_lines(peer) == [("hung_up", True)]
+        durations += [item["duration_s"] for item in box.thread(peer)]
+    assert durations[0] == pytest.approx(durations[1], abs=0.2), "both ends tell the same"
+    assert durations[0] > 6.0
 
 
 def test_a_killed_box_that_was_muted_comes_back_muted(world: World) -> None:

@@ -59,6 +59,10 @@ class Core:
         """Unix milliseconds at the event being handled, as far as the clock can be trusted."""
         return self._wall_offset_ms + round(self.now * 1000)
 
+    def wall_ms_of(self, instant: Instant) -> int:
+        """Return what the wall clock shows at an instant, going by how it is set now."""
+        return self._wall_offset_ms + round(instant * 1000)
+
     def set_wall(self, wall_ms: int) -> None:
         """Take the wall time of this very moment."""
         offset_ms = wall_ms - round(self.now * 1000)

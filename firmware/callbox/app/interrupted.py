@@ -15,6 +15,7 @@ from callbox.base.reasons import Reason
 from callbox.calls.effects import RecordCall
 from callbox.calls.events import Resumed
 
+LONGEST_CALL_S = 24 * 3600.0
 RESTARTED = "the box restarted while it was calling"
 RESTARTED_TALKING = "the box restarted in the call and did not come back to it"
 
@@ -45,7 +46,8 @@ class Interrupted:
         state, view, media = self._calling.machine.state, self._calling.machine.current, self._calling.media.current
         if view is not None and media is not None and state in ("connecting", "talking", "reconnecting"):
             record, muted = media.proven.record, self._front.muted
-            return UnfinishedCall(view.call_id, record.account, record.device, media.proven.outgoing, muted)
+            began_ms = 0 if view.talking_since is None else self._core.wall_ms_of(view.talking_since)
+            return UnfinishedCall(view.call_id, record.account, record.device, media.proven.outgoing, muted, began_ms)
         if view is not None and view.outgoing and state in ("dialing", "connecting"):
             return UnfinishedCall(view.call_id, view.contact, "", True, self._front.muted)
         if view is not None and self._noted is not None and state == "reconnecting":  # asking to be let back in
@@ -61,7 +63,14 @@ class Interrupted:
             self._give_up(found)
         else:
             self._front.set_mute(found.muted, tone=False)
-            self._calling.feed(Resumed(found.call_id, found.contact, found.device, found.outgoing))
+            self._calling.feed(
+                Resumed(found.call_id, found.contact, found.device, found.outgoing, self._talked_s(found))
+            )
+
+    def _talked_s(self, found: UnfinishedCall) -> float:
+        """Return for how long the call had been on; a clock that was not set yet, or jumped, says nothing."""
+        talked_s = (self._core.wall_ms - found.began_ms) / 1000
+        return talked_s if found.began_ms and 0.0 <= talked_s <= LONGEST_CALL_S else 0.0
 
     def _give_up(self, found: UnfinishedCall) -> None:
         """Nobody will go on with it: take it back if it rings still, and write its line."""

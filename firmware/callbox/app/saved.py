@@ -48,6 +48,7 @@ class UnfinishedCall(msgspec.Struct, frozen=True):
     device: str  # "": a call of ours that nobody had answered
     outgoing: bool
     muted: bool
+    began_ms: int = 0  # wall time since when both could talk; 0: not yet
 
 
 @dataclass(frozen=True, slots=True)

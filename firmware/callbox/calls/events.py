@@ -191,6 +191,7 @@ class Resumed:
     contact: str
     device: str
     outgoing: bool
+    talked_s: float = 0.0  # for how long it had been on, the time without us included
 
 
 # --- time: made by the machine itself, one per timer, so that the table names them -----------------------------

@@ -166,7 +166,7 @@ def take_up_again(core: Core, event: on.Resumed, now: Instant) -> None:
     unless it knows better.)"""
     go_idle_quietly(core)
     call = LiveCall(event.call_id, event.contact, event.outgoing, now, event.device, resuming=True)
-    call.asks, call.talking_since, call.chain = True, now, ("resumed after a restart",)
+    call.asks, call.talking_since, call.chain = True, now - event.talked_s, ("resumed after a restart",)
     core.call = call
     core.open_sound()
     lose(core, event, now)
