@@ -58,7 +58,7 @@ bench: ready-test ## measure, and write the table of figures
 soak: ready-test ## the long tests: hundreds of crashes at seeded moments
 	@CALLBOX_KILLS=$${CALLBOX_KILLS:-200} $(with_venv) $(bin)/python -m pytest -m soak $(ARGS)
 
-soak-messages: ready-test ## 10,000 sudden deaths among 100,000 messages: none lost, doubled or unreadable (a quarter of an hour)
+soak-messages: ready-test ## 10,000 sudden deaths among 100,000 messages: none lost, doubled or unreadable (20 minutes)
 	@cd tests && $(with_venv) $(bin)/python -m scenarios.kill_cycles $(or $(ARGS),--cycles 10000)
 
 fuzz: ready-test ## a minute of hostile input for every parser
