@@ -3,7 +3,7 @@
 #   make test ARGS="-k mute -x"     arguments for the program behind the target
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-machine test-machine-cuts test-deb deb lock check format bench soak soak-messages fuzz deps clean ready-demo ready-test ready-machine ready-deb
+.PHONY: help demo test test-machine test-machine-cuts test-deb test-deb-contents deb lock check format bench soak soak-messages fuzz deps clean ready-demo ready-test ready-machine ready-deb
 
 VENV ?= .venv
 ARGS ?=
@@ -34,6 +34,9 @@ test-machine-cuts: ready-machine ## the power cut 50 times at seeded moments, as
 test-deb: ready-deb ready-test ## build the package and tell its stories: install, upgrade, way back, purge, as root
 	@ARCH=$${ARCH:-amd64} systemd/package/build.sh
 	@$(with_venv) $(bin)/python -m pytest -m package tests/package $(ARGS)
+
+test-deb-contents: ready-test ## what can be told from the newest package in dist/ without installing it
+	@$(with_venv) $(bin)/python -m pytest -m package tests/package/test_package_contents.py tests/package/test_package_lock.py $(ARGS)
 
 deb: ready-deb ## Debian packages for arm64 and amd64, into dist/ (ARCH=amd64 for one, SUITE=bookworm for Debian 12)
 	@systemd/package/build.sh
