@@ -1,4 +1,4 @@
-"""The guest by hand: runs lines of bash, or stories, on a machine set to where every story starts.
+"""The guest by hand: runs lines of bash, and stories, each of these from where every story starts.
 
 python -m machine "systemctl --failed" "@panel latency"        in tests/, as root; without arguments it makes the image
 """
@@ -22,6 +22,8 @@ def main(lines: list[str]) -> int:
             for line in lines:
                 print(f"# {line}", flush=True)
                 story, *words = line[1:].split() if line.startswith("@") else [""]
+                if story:
+                    guest.restore()
                 command = guest.start_story(story, *words) if story else guest.start(line, 120)
                 for said in command.lines():
                     print(said, end="", flush=True)

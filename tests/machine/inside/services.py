@@ -9,10 +9,11 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from machine.inside.hands import call, kitchen, now, service, status, tell, until, wait_state, workshop
+from machine.inside.hands import Late, call, connected, kitchen, now, service, status, tell, until, wait_state, workshop
 
 PLACES = ("server", "kitchen", "workshop")
 SHOWN = ("ActiveState", "Type", "User", "NRestarts", "Restart", "WatchdogUSec", "After", "Wants", "Requires")
@@ -57,8 +58,11 @@ def hang() -> None:
         raise OSError(ctypes.get_errno(), "ptrace")
     hung = now()
     until(lambda: service("workshop", "MainPID")["MainPID"] not in ("0", str(process)), 60, "started again", 0.1)
-    seen: dict[str, Any] = {"killed_and_started_s": now() - hung}
-    wait_state("workshop", "talking", 60)
+    seen: dict[str, Any] = {"started_again_s": now() - hung}
+    until(lambda: connected("workshop"), 60, "workshop connected", 0.1)
+    seen["connected_s"] = now() - hung
+    with suppress(Late):
+        wait_state("workshop", "talking", 10)
     seen["talking_s"] = now() - hung
     before = received("kitchen"), received("workshop")
     time.sleep(1)
