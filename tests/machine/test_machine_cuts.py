@@ -94,7 +94,7 @@ def judge(seed: int, diary: Diary, facts: dict[str, Any]) -> None:
         assert facts["quiet"][sender] in diary.quiet[sender], f"seed {seed}: {sender} forgot a setting"
     assert facts["integrity"] == {"kitchen": "ok", "workshop": "ok", "server": "ok"}, f"seed {seed}"
     assert facts["rests"] == dict.fromkeys(BOXES, "idle"), f"seed {seed}: a phantom"
-    assert facts["faults"] == dict.fromkeys(BOXES, ""), f"seed {seed}"
+    assert facts["faults"] == dict.fromkeys(BOXES), f"seed {seed}"
     assert set(facts["restarts"].values()) == {"0"}, f"seed {seed}: {facts['restarts']} {facts['errors']}"
     for what in ("file_system", "failed", "errors", "left_over"):
         assert not facts[what], f"seed {seed}: {what}: {facts[what]}"
