@@ -1,6 +1,7 @@
 """Which part of a server hangs: decided from facts, and the facts that its shell gathers."""
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Sequence
@@ -192,6 +193,7 @@ def test_an_authority_made_in_1970_is_not_over_before_use(tmp_path: Path, monkey
 async def test_a_certificate_that_cannot_be_renewed_stops_no_upkeep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "callbox")  # a one-shot command in this process silences it
     home = Home(tmp_path)
     home.prepare()
     serving = Serving(home, ServerSettings(), ["localhost"])
