@@ -82,4 +82,4 @@ def test_a_box_that_hangs_is_killed_and_the_call_goes_on(guest: Guest, figures: 
     assert "run_forever" in seen["journal"], "the journal shows where it hung"
     assert seen["state"] == ["talking", "talking"]
     assert min(seen["received"]) > 20, seen["received"]
-    assert seen["talking_s"] < RESUMED_WITHIN_S + 5
+    assert seen["talking_s"] < RESUMED_WITHIN_S

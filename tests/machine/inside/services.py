@@ -1,7 +1,7 @@
 """The services as systemd runs them.
 
 services.py facts             what systemd and the kernel say of them
-services.py hang THREAD       one thread of the workshop's box stops in the middle of a call: `callbox` is its loop
+services.py hang              the main loop of the workshop's box stops in the middle of a call
 """
 
 import ctypes
@@ -17,9 +17,8 @@ from machine.inside.hands import Late, call, connected, kitchen, now, service, s
 
 PLACES = ("server", "kitchen", "workshop")
 SHOWN = ("ActiveState", "Type", "User", "NRestarts", "Restart", "WatchdogUSec", "After", "Wants", "Requires")
-ROUND_ROBIN = 2
 PTRACE_ATTACH = 16
-WATCHDOG_S = 20.0
+WAIT_FOR_ALL = 0x40000000
 
 
 def output(*command: str) -> str:
@@ -57,7 +56,13 @@ def hang() -> None:
     if ctypes.CDLL(None, use_errno=True).ptrace(PTRACE_ATTACH, process, None, None):
         raise OSError(ctypes.get_errno(), "ptrace")
     hung = now()
-    until(lambda: service("workshop", "MainPID")["MainPID"] not in ("0", str(process)), 60, "started again", 0.1)
+
+    def started_again() -> bool:
+        with suppress(ChildProcessError):  # a death is told to who traces first, and to systemd only then
+            os.waitpid(process, os.WNOHANG | WAIT_FOR_ALL)
+        return service("workshop", "MainPID")["MainPID"] not in ("0", str(process))
+
+    until(started_again, 60, "started again", 0.1)
     seen: dict[str, Any] = {"started_again_s": now() - hung}
     until(lambda: connected("workshop"), 60, "workshop connected", 0.1)
     seen["connected_s"] = now() - hung
