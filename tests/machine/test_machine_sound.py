@@ -83,6 +83,7 @@ def talk(guest: Guest, *do: tuple[float, str], seconds: float = TALK_S) -> tuple
 
 def record(figures: Figures, what: str, came: dict[str, Heard], facts: dict[str, Any]) -> None:
     """Keep what one call came to, before anything is asserted of it."""
+    figures.record(f"{what}: how late the guest itself was woken, most", facts["late_ms"]["most"], "ms")
     for mouth, ear in WAYS:
         delay = came[mouth].delay
         figures.record(f"{what}, {mouth} to {ear}: mouth to ear, median", delay.median_ms, "ms")
@@ -99,7 +100,7 @@ def test_voices_both_ways_through_the_cards(guest: Guest, figures: Figures) -> N
     assert facts["states"] == ["talking"]
     for mouth, _ in WAYS:
         delay = came[mouth].delay
-        assert delay.missing == 0, (delay, facts["media"])
+        assert delay.missing == 0, (delay, facts["late_ms"], facts["media"])
         assert delay.p95_ms <= 150
         assert came[mouth].stoi >= 0.95
 
@@ -150,18 +151,15 @@ def test_after_a_blackout_the_voice_is_back_and_no_later_than_before(guest: Gues
         assert np.median(after) <= np.median(before) + 60
 
 
-@pytest.mark.parametrize("way", ["unbind", "reload"])
-def test_a_pulled_card_does_not_end_the_call_and_its_voice_comes_back(guest: Guest, figures: Figures, way: str) -> None:
+def test_a_pulled_card_does_not_end_the_call_and_its_voice_comes_back(guest: Guest, figures: Figures) -> None:
     first_of_all(guest)
     voices(guest, 10.0)
-    facts = guest.story("pulled.py", way, timeout_s=90)
-    assert facts["away"]["kitchen"]["state"] == facts["away"]["workshop"]["state"] == "talking"
-    assert facts["away"]["kitchen"]["fault"]
+    facts = guest.story("pulled.py", timeout_s=90)
+    assert facts["away"] == {"kitchen": "talking", "workshop": "talking"}
     assert not facts["live_away"], "no sample goes anywhere while there is no microphone"
+    figures.record("card pulled in a call: noticed after", facts["noticed_s"], "s")
+    figures.record("card plugged in under another number: voice after", facts["voice_s"], "s")
     assert facts["states"] == {"kitchen": "talking", "workshop": "talking"}
-    assert facts["lights"] == {"kitchen": "live call status", "workshop": "live call status"}
     assert facts["restarts"] == {"kitchen": "0", "workshop": "0"}
-    if way == "reload":
-        assert " 5 [kitchen" in facts["cards"]
-    figures.record(f"card gone ({way}): voice after it came back", facts["voice_s"], "s")
     assert facts["voice_s"] <= 2.0
+    assert {name: "live" in lights for name, lights in facts["lights"].items()} == {"kitchen": True, "workshop": True}

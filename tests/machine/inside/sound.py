@@ -56,6 +56,29 @@ def media() -> dict[str, Any]:
     return {name: status(name).get("media") or {} for name in BOXES}
 
 
+class Lateness:
+    """Wakes every 10 ms before everything else inside. How late: that is QEMU's machine being busy, not the guest."""
+
+    def __init__(self) -> None:
+        self._late_ms: list[float] = []
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(50))
+        while not self._ending:
+            due = now() + 0.01
+            time.sleep(0.01)
+            self._late_ms.append(1000 * (now() - due))
+
+    def end(self) -> dict[str, float]:
+        self._ending = True
+        self._thread.join()
+        late = sorted(self._late_ms)
+        return {"p99": late[len(late) * 99 // 100], "most": late[-1], "over_20": float(sum(ms > 20 for ms in late))}
+
+
 def act(plan: list[tuple[float, str]], since: float, done: list[float]) -> None:
     for at_s, line in plan:
         time.sleep(max(0.0, since + at_s - now()))
@@ -70,6 +93,7 @@ def talk(seconds: float, plan: list[tuple[float, str]]) -> dict[str, Any]:
     streams = {"ear": ears, "mouth": mouths}
     until(lambda: all(s.began() for ends in streams.values() for s in ends.values()), 5, "all streams run", 0.02)
     began = {end: {name: s.began() for name, s in ends.items()} for end, ends in streams.items()}
+    lateness = Lateness()
     since, before, done = now(), used_s(), list[float]()
     acting = threading.Thread(target=act, args=(plan, since, done))
     acting.start()
@@ -83,7 +107,16 @@ def talk(seconds: float, plan: list[tuple[float, str]]) -> dict[str, Any]:
         for stream in ends.values():
             stream.process.wait(10)
     cost = {place: (after[place] - before[place]) / spent_s for place in PLACES}
-    return {"began": began, "done": done, "cpu": cost, "media": at_end, "states": sorted(states), "spoke_s": spent_s}
+    late_ms = lateness.end()
+    return {
+        "late_ms": late_ms,
+        "began": began,
+        "done": done,
+        "cpu": cost,
+        "media": at_end,
+        "states": sorted(states),
+        "spoke_s": spent_s,
+    }
 
 
 def main() -> None:

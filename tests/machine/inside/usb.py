@@ -35,6 +35,9 @@ def plug(serial: str, port: int) -> None:
             ("functions/uac2.0/p_chmask", "1"),
             ("functions/uac2.0/c_srate", "48000"),
             ("functions/uac2.0/p_srate", "48000"),
+            # What would need endpoints that the pretended port has not: feedback, and news of the mixer.
+            ("functions/uac2.0/c_sync", "adaptive"),
+            *((f"functions/uac2.0/{way}_{what}_present", "0") for way in "cp" for what in ("mute", "volume")),
         ):
             (gadget / name).write_text(text)
         (gadget / "configs/c.1/uac2.0").symlink_to(gadget / "functions/uac2.0")
