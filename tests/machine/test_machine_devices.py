@@ -1,4 +1,4 @@
-"""Devices by name on a real kernel: numbers that change, pins that others hold, cards that come late or are twins."""
+"""Devices by name on a real kernel: numbers that change, pins that others hold, cards that come late."""
 
 import pytest
 
@@ -38,16 +38,3 @@ def test_a_box_without_a_sound_card_waits_for_one(guest: Guest, figures: Figures
     assert facts["restarts"] == "0"
     figures.record("sound card plugged in, idle: noticed after", facts["healed_s"], "s")
     assert facts["healed_s"] <= 10
-
-
-def test_two_equal_usb_sticks_keep_their_names(guest: Guest) -> None:
-    facts = guest.story("devices.py", "twins", timeout_s=120)
-    first, second, alone = facts["first"], facts["second"], facts["alone"]
-    assert facts["numbers"][0] != facts["numbers"][1], "the sticks were to change their numbers"
-    for stick in ("left", "right"):
-        assert first[stick]["twin"]
-        assert first[stick]["name"].startswith("usb:")
-        assert first[stick]["name"] == second[stick]["name"]
-    assert first["left"]["name"] != first["right"]["name"]
-    assert not alone["right"]["twin"]
-    assert first["right"]["name"] in (alone["right"]["name"], *alone["right"]["also"])

@@ -3,16 +3,13 @@
 devices.py chips LABEL REVISION COUNT      the header's chip comes after COUNT others; one press, on a Pi of that kind
 devices.py busy                            another program holds a pin when the box starts, then lets it go
 devices.py no-card                         the box starts without a sound card; one is plugged in later
-devices.py twins                           two equal USB sticks, plugged in in one order, then in the other
 """
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from machine.inside import usb
 from machine.inside.hands import HEADER, connected, kitchen, service, status, tell, until, workshop
 
 SIM = Path("/sys/kernel/config/gpio-sim")
@@ -83,35 +80,6 @@ def no_card() -> None:
     tell(fault=without, rhythm=rhythm, healed_s=healed_s, restarts=service("kitchen", "NRestarts")["NRestarts"])
 
 
-def names() -> dict[str, dict[str, Any]]:
-    """Return what `callbox sound list` says of each stick, by its serial number."""
-    listed = json.loads(run("callbox", "sound", "list", "--json"))["devices"]
-    number = {f"(hw:{card},0)": serial for serial, card in usb.serials().items()}
-    return {serial: device for device in listed for place, serial in number.items() if device["what"].endswith(place)}
-
-
-def twins() -> None:
-    usb.load()
-    usb.plug("left", 0)
-    usb.plug("right", 1)
-    first, first_ids = names(), usb.card_ids()
-    numbers = usb.serials()
-    for stick in ("left", "right"):
-        usb.pull(stick)
-    usb.plug("right", 1)
-    alone = names()
-    usb.plug("left", 0)
-    second = names()
-    after = usb.serials()
-    tell(
-        first=first,
-        alone=alone,
-        second=second,
-        numbers=[numbers, after],
-        ids=[first_ids, usb.card_ids()],
-    )
-
-
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["chips", label, revision, count]:
@@ -120,5 +88,3 @@ if __name__ == "__main__":
             busy()
         case ["no-card"]:
             no_card()
-        case ["twins"]:
-            twins()
