@@ -61,22 +61,21 @@ def _run(options: Options) -> int:
             await run(box, world)
         finally:
             watchdog.cancel()
+            if getattr(box, "key", None) is None:  # one that was just unlocked goes on
+                notify("STOPPING=1")
             await world.stop()
 
     async def life() -> None:
-        try:
-            key = None
-            if home.sealed_key.exists():
-                locked, waiting = open_locked_world(home, options.config)
-                notify("STATUS=Locked: waiting for `callbox unlock`")
-                await live(locked, waiting)
-                key = locked.key
-                if key is None:
-                    return
-                notify("STATUS=")
-            await live(*open_world(home, options.config, key))
-        finally:
-            notify("STOPPING=1")
+        key = None
+        if home.sealed_key.exists():
+            locked, waiting = open_locked_world(home, options.config)
+            notify("STATUS=Locked: waiting for `callbox unlock`")
+            await live(locked, waiting)
+            key = locked.key
+            if key is None:
+                return
+            notify("STATUS=")
+        await live(*open_world(home, options.config, key))
 
     _lock(home)
     priority.hurry(priority.LOOP)
