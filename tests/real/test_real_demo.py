@@ -38,6 +38,7 @@ def test_a_voice_that_arrives_is_measured_and_kept(
     assert len(read_wav(Path(told["heard"]))) > SPEECH_S * RATE_HZ
 
 
+@pytest.mark.soak
 def test_a_voice_that_does_not_arrive_ends_with_exit_code_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,6 +34,7 @@ def texts(place: Place, name: str) -> list[str]:
     return [item["text"] for item in facts["items"] if item["kind"] == "text"]
 
 
+@pytest.mark.soak
 def test_a_box_is_linked_by_command_lists_its_devices_and_is_revoked(place: Place) -> None:
     boxes(place)
     linking = place.begin("link", "--home", place.home(KITCHEN))

@@ -76,6 +76,7 @@ def test_another_server_at_the_same_address(place: Place) -> None:
     assert box.end() == 0
 
 
+@pytest.mark.soak
 def test_an_invite_is_good_once_and_for_a_time(place: Place) -> None:
     place.start_server("[accounts]\ninvite_days = 0.00002\n")
     late = place.invite("attic")
@@ -152,6 +153,7 @@ def test_a_key_that_is_damaged_or_gone(place: Place) -> None:
     told(place.callbox("run", "--home", place.home(KITCHEN)), 1, "another key")
 
 
+@pytest.mark.soak
 def test_folders_without_a_box_and_a_folder_with_one_that_runs(place: Place) -> None:
     """All of these wait ten seconds for what may be about to come; so they wait together."""
     place.start_server()

@@ -125,6 +125,7 @@ def test_a_box_feeds_the_watchdog_only_while_its_loop_goes_on(systemd: Systemd, 
     assert box.end() == 0
 
 
+@pytest.mark.soak
 def test_a_server_whose_store_hangs_is_started_again_and_has_lost_nothing(systemd: Systemd, place: Place) -> None:
     server = start_watched(place, "server", A_SERVER_WHOSE_STORE_CAN_BE_HUNG, f"127.0.0.1:{place.port}")
     assert systemd.next() == "READY=1", server.log
