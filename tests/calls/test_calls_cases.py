@@ -6,6 +6,7 @@ from callbox.base.admission import Admission
 from callbox.base.reasons import Reason
 from callbox.calls import effects as do
 from callbox.calls import events as on
+from callbox.calls.incoming import CROSSED_S
 from callbox.calls.state import State
 from callbox.wire.told import Told
 from calls.cases import HIGH, LOW, RINGS, Box, caller_talking, dialing, kinds, ringing
@@ -168,6 +169,7 @@ def test_glare_giving_up_tells_the_held_call_too() -> None:
 @pytest.mark.parametrize("lost", [False, True])
 def test_the_same_peer_calling_again_replaces_the_stale_call_and_rings_with_the_microphone_shut(lost: bool) -> None:
     box = caller_talking()
+    box.waits(CROSSED_S)
     if lost:
         box.sees(on.MediaSilent())
     effects = box.sees(on.RingProven(HIGH, "workshop", "w1", RINGS))
@@ -176,6 +178,13 @@ def test_the_same_peer_calling_again_replaces_the_stale_call_and_rings_with_the_
     assert do.StopMedia(LOW) in effects
     assert not any(isinstance(effect, do.StartMedia | do.ClearMute) for effect in effects)
     assert (box.recorded().call_id, box.recorded().reason) == (LOW, Reason.REPLACED)
+
+
+def test_the_losing_half_of_a_glare_that_comes_after_the_first_words_changes_nothing() -> None:
+    box = caller_talking()
+    box.sees(on.RingProven(HIGH, "workshop", "w1", RINGS))
+    assert box.stands(State.TALKING)
+    assert (box.recorded().call_id, box.recorded().reason) == (HIGH, Reason.TAKEN)
 
 
 def test_a_second_caller_while_talking_gets_busy_and_one_soft_tick() -> None:

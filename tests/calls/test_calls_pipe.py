@@ -7,7 +7,7 @@ persons leave their boxes alone, and within two minutes of turned time both are 
 import heapq
 from dataclasses import dataclass, field
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -329,6 +329,7 @@ TestStory.settings = settings(
 
 
 @settings(max_examples=60, deadline=None)
+@example(seed=87)  # both talk already when the other offer is proven
 @given(seed=st.integers(0, 2**32))
 def test_on_a_good_link_two_who_dial_at_once_always_end_up_talking(seed: int) -> None:
     pipe = Pipe(seed)

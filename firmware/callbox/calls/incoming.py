@@ -14,6 +14,9 @@ from callbox.wire.told import Told
 NEVER = frozenset({Reason.BLOCKED, Reason.NOT_ALLOWED, Reason.KEY_CHANGED})
 """Refusals that hold even towards the person whom we are dialling. Quiet, silence and calls-off do not."""
 
+CROSSED_S = 2.0
+"""So late after the first words the losing half of a glare may still come; nobody restarts and dials again as soon."""
+
 TAKEN_BY = {
     "answered": Reason.ANSWERED_ELSEWHERE,
     "declined": Reason.DECLINED_ELSEWHERE,
@@ -65,10 +68,8 @@ def ring_when_connecting(core: Core, event: on.RingProven, now: Instant) -> None
         if not call.outgoing and not call.acked and event.contact == call.contact and event.device == call.device:
             send_answer(core)  # offered again with fresh keys before our answer arrived
     elif not turned_away(core, event, now):
-        crossed_late = call.outgoing and event.contact == call.contact and call.call_id < event.call_id
-        if crossed_late:  # the losing half of a glare, overtaken by the answer
-            core.done_with(event.call_id, event.contact, now, "replaced", event.device)
-            core.record_unanswered(event.call_id, event.contact, Reason.TAKEN, ("crossed calls",))
+        if crossed(call, event):
+            let_cross(core, event, now)
         elif event.contact == call.contact:
             replace(core, event, now)
         else:
@@ -80,10 +81,23 @@ def ring_when_talking(core: Core, event: on.RingProven, now: Instant) -> None:
     call = the_call(core)
     if event.call_id == call.call_id or turned_away(core, event, now):
         return
-    if event.contact == call.contact:
+    just_begun = call.talking_since is not None and now - call.talking_since < CROSSED_S
+    if just_begun and crossed(call, event):
+        let_cross(core, event, now)
+    elif event.contact == call.contact:
         replace(core, event, now)
     else:
         say_busy(core, event, now)
+
+
+def crossed(call: LiveCall, event: on.RingProven) -> bool:
+    """Say whether this is the losing half of a glare, overtaken by the answer to ours."""
+    return call.outgoing and event.contact == call.contact and call.call_id < event.call_id
+
+
+def let_cross(core: Core, event: on.RingProven, now: Instant) -> None:
+    core.done_with(event.call_id, event.contact, now, "replaced", event.device)
+    core.record_unanswered(event.call_id, event.contact, Reason.TAKEN, ("crossed calls",))
 
 
 # --- may it ring? ---------------------------------------------------------------------------------------------
