@@ -28,6 +28,7 @@ def state(place: Place, name: str) -> list[str]:
     return [str(item["state"]) for item in voices(place, name)]
 
 
+@pytest.mark.soak
 def test_held_spoken_released_and_played(place: Place) -> None:
     said, heard = place.folder / "said.wav", place.folder / "heard.wav"
     write_wav(said, SPOKEN)
