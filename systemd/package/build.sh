@@ -40,7 +40,7 @@ done | tar -c --null -T - | tar -x -C "$work/source"
 for architecture in ${ARCH:-arm64 amd64}; do
     echo "callbox: building for $architecture, Debian $release" >&2
     systemd/package/root.sh "$suite" amd64,arm64 "${PACKAGES//$'\n'/}" "$work" \
-        /work/source/systemd/package/inside.sh "$architecture" "$debian_version~deb$release"
+        /exchange/source/systemd/package/inside.sh "$architecture" "$debian_version~deb$release"
 done
 mkdir -p dist
 for file in "$work"/out/*; do

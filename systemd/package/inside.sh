@@ -1,9 +1,9 @@
 #!/bin/bash
-# Runs in the Debian for building, started by build.sh: the source is in /work/source, what was built goes to /work/out.
+# Runs in the Debian for building, started by build.sh: the source is in /exchange/source, what was built goes to /exchange/out.
 set -euo pipefail
 architecture=$1 version=$2
 
-cp -a /work/source /build
+cp -a /exchange/source /build
 cd /build
 cp -a systemd/package/debian .
 # The newest part of the change log, in Debian's form.
@@ -19,8 +19,8 @@ cp -a systemd/package/debian .
 } >debian/changelog
 
 dpkg-buildpackage --build=binary --host-arch="$architecture" --no-check-builddeps --unsigned-changes --no-pre-clean \
-    >/work/build.log 2>&1 || { tail -n 60 /work/build.log; exit 1; } >&2
+    >/exchange/build.log 2>&1 || { tail -n 60 /exchange/build.log; exit 1; } >&2
 package=/callbox_${version}_$architecture.deb
 lintian --fail-on error --tag-display-limit 0 --allow-root "$package" >&2
-cp "$package" /work/out/
-cp /build/debian/callbox/usr/share/doc/callbox/callbox.cdx.json "/work/out/$(basename "$package" .deb).cdx.json"
+cp "$package" /exchange/out/
+cp /build/debian/callbox/usr/share/doc/callbox/callbox.cdx.json "/exchange/out/$(basename "$package" .deb).cdx.json"

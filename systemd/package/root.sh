@@ -4,7 +4,7 @@
 #   systemd/package/root.sh SUITE ARCHITECTURES "PACKAGE ..." FOLDER COMMAND...
 #   MIRROR=URL      where Debian comes from; without it what apt on this machine uses, else Debian's own
 #
-# FOLDER is /work inside. Needs mmdebstrap and root, or a user with ranges in /etc/subuid and /etc/subgid (uidmap).
+# FOLDER is /exchange inside. Needs mmdebstrap and root, or a user with ranges in /etc/subuid and /etc/subgid (uidmap).
 # What was made lies in $XDG_CACHE_HOME/callbox, else ~/.cache/callbox: the systems, and what pip fetched.
 set -euo pipefail
 
@@ -14,7 +14,7 @@ if [[ ${1:-} == --inside ]]; then
     root=$2 folder=$3 cache=$4
     shift 4
     tar -C "$root" -xf - --numeric-owner --exclude='./dev/*'
-    mkdir -p "$root/work" "$root/root/.cache/pip"
+    mkdir -p "$root/exchange" "$root/root/.cache/pip"
     mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
     for device in null zero full random urandom tty; do
         touch "$root/dev/$device"
@@ -27,7 +27,7 @@ if [[ ${1:-} == --inside ]]; then
     ln -s /proc/self/fd "$root/dev/fd"
     ln -s fd/0 "$root/dev/stdin" && ln -s fd/1 "$root/dev/stdout" && ln -s fd/2 "$root/dev/stderr"
     mount -t proc proc "$root/proc"
-    mount --bind "$folder" "$root/work"
+    mount --bind "$folder" "$root/exchange"
     mount --bind "$cache/pip" "$root/root/.cache/pip"
     # The network as this machine has it: names, and where pip looks and whom it trusts.
     cp -L /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null || true

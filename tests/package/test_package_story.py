@@ -41,7 +41,7 @@ def facts(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Facts:
     assert release
     here = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True).stdout.strip()
     emulated = "" if package.architecture == here else "yes"
-    story = ["env", f"EMULATED={emulated}", "/bin/bash", "/work/story/story.sh"]
+    story = ["env", f"EMULATED={emulated}", "/bin/bash", "/exchange/story/story.sh"]
     ran = subprocess.run(
         [ROOT_SH, SUITES[release[1]], package.architecture, NEEDS, work, *story],
         stdout=subprocess.PIPE,
@@ -75,7 +75,8 @@ def test_it_installs_and_says_who_it_is(facts: Facts) -> None:
     assert facts["enabled"].split() == ["enabled", "disabled"]
     assert "audio" in facts["user"]
     assert "gpio" in facts["user"]
-    assert facts["verify"] == ""
+    # Debian 12's systemd knows no growing pauses, says so, and goes on.
+    assert [line for line in facts["verify"].splitlines() if "Unknown key 'Restart" not in line] == []
 
 
 def test_every_native_module_loads(facts: Facts) -> None:

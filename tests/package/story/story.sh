@@ -1,21 +1,21 @@
 #!/bin/bash
-# Runs as root in a Debian of its own, started by test_package_story.py. /work holds present.deb, the package under test,
-# and story/. Each fact is one file in /work/facts. EMULATED: on an emulated processor, where a call would come too late.
+# Runs as root in a Debian of its own, started by test_package_story.py. /exchange holds present.deb, the package under test,
+# and story/. Each fact is one file in /exchange/facts. EMULATED: on an emulated processor, where a call would come too late.
 set -eEuo pipefail
-here=/work/story facts=/work/facts
+here=/exchange/story facts=/exchange/facts
 kitchen=/var/lib/callbox workshop=/var/lib/callbox-workshop server=/var/lib/callbox-signaling
-trap 'echo "the story broke off in line $LINENO"; tail -n 5 /work/*.log' ERR
+trap 'echo "the story broke off in line $LINENO"; tail -n 5 /exchange/*.log' ERR
 
 fact() { cat >"$facts/$1"; }
 exit_code() { local code=0; "$@" || code=$?; echo "$code"; }
-files() { find / -xdev \( -path /work -o -path /proc -o -path /dev -o -path /tmp -o -path /var/cache -o -path /var/log \
+files() { find / -xdev \( -path /exchange -o -path /proc -o -path /dev -o -path /tmp -o -path /var/cache -o -path /var/log \
     -o -path /var/lib/dpkg -o -path /var/lib/apt \) -prune -o -printf '%M %u %p -> %l\n' | sort; }
 as() { runuser -u "$1" -- callbox "${@:2}"; }
 box() { as callbox "${@:2}" --home "$1"; }
 apt_install() { apt-get install -q -y --no-install-recommends "$@"; }
 running=()
 start() { # USER HOME COMMAND...: the process itself, so that it can be stopped
-    setpriv --reuid "$1" --regid "$1" --init-groups callbox "${@:3}" --home "$2" >>"/work/${2##*/}.log" 2>&1 &
+    setpriv --reuid "$1" --regid "$1" --init-groups callbox "${@:3}" --home "$2" >>"/exchange/${2##*/}.log" 2>&1 &
     running+=($!)
 }
 start_server() { start callbox-signaling "$server" server run --listen 127.0.0.1:8443; }
@@ -32,15 +32,16 @@ told() { box "$workshop" messages kitchen 2>/dev/null | grep -q "$1"; }
 step() { echo "story: $*"; }
 
 step "an installation by hand is not run over"
+mkdir -p /etc/credstore.encrypted
 files | fact files_before
 cp /etc/passwd /etc/group "$facts/"
 mkdir -p /opt/callbox/bin && touch /opt/callbox/bin/pip
-{ exit_code dpkg --install /work/present.deb; } >"$facts/by_hand" 2>&1
+{ exit_code dpkg --install /exchange/present.deb; } >"$facts/by_hand" 2>&1
 rm -r /opt/callbox
 dpkg --purge callbox >/dev/null 2>&1 || true
 
 step "install"
-apt_install /work/present.deb
+apt_install /exchange/present.deb
 callbox --version | fact version
 callbox --help | fact help
 { systemctl is-enabled callbox; systemctl is-enabled callbox-signaling || true; } | fact enabled
@@ -52,7 +53,7 @@ systemd-analyze verify callbox.service callbox-signaling.service 2>&1 | fact ver
 step "a server and two boxes, a text and a call"
 install -d -o callbox -m 0700 "$workshop"
 start_server
-wait_until grep -q ready "/work/${server##*/}.log"
+wait_until grep -q ready "/exchange/${server##*/}.log"
 for home in "$kitchen" "$workshop"; do
     name=kitchen
     [[ $home == "$kitchen" ]] || name=workshop
@@ -77,8 +78,8 @@ stop_all
 if [[ -z ${EMULATED:-} ]]; then
     step "upgrade, while all of it runs"
     start_all
-    /opt/callbox/bin/python3 "$here/newer.py" /work/present.deb /work/newer.deb
-    apt_install /work/newer.deb
+    /opt/callbox/bin/python3 "$here/newer.py" /exchange/present.deb /exchange/newer.deb
+    apt_install /exchange/newer.deb
     callbox --version | fact newer_version
     stop_all
     start_all
@@ -89,7 +90,7 @@ if [[ -z ${EMULATED:-} ]]; then
     find "$kitchen" -printf '%P %u %m\n' | fact newer_home
 
     step "the way back"
-    apt_install --allow-downgrades /work/present.deb
+    apt_install --allow-downgrades /exchange/present.deb
     { exit_code timeout 30 runuser -u callbox -- callbox run --home "$kitchen"; } >"$facts/refusal" 2>&1
     for store in "$kitchen/box.sqlite" "$workshop/box.sqlite" "$server/server.sqlite"; do
         mv "$store".v[0-9]* "$store"
@@ -107,7 +108,7 @@ step "remove, and purge"
 apt-get remove -q -y callbox
 { ls "$kitchen"; ls -d /opt/callbox /usr/bin/callbox 2>&1 || true; } | fact removed
 rm -r "$workshop"
-mkdir -p /etc/credstore.encrypted /etc/systemd/system/callbox.service.d
+mkdir -p /etc/systemd/system/callbox.service.d
 touch /etc/credstore.encrypted/callbox-key /etc/systemd/system/callbox.service.d/override.conf
 apt-get purge -q -y callbox
 files | fact files_after
