@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from callbox.app import demo
+from callbox.app import demo, demo_conversation
 from callbox.audio.devices.wav import read_wav
 from callbox.base.frames import RATE_HZ, silence
 from callbox.testing.virtual_card import VirtualCard
@@ -47,3 +47,21 @@ def test_a_voice_that_does_not_arrive_ends_with_exit_code_1(
     code, told = figures(tmp_path, True, capsys)
     assert (code, told["arrived"]) == (1, False), told
     assert "WAV" in told["card"]
+
+
+@pytest.mark.soak  # half a minute: boxes are switched on in turn, and four seconds are spoken and played
+def test_a_conversation_is_played_with_every_mark_and_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = demo_conversation.conversation(argparse.Namespace(json=True, out=str(tmp_path)))
+    told = json.loads(capsys.readouterr().out)
+    assert (code, told["arrived"]) == (0, True), told
+    assert [(item["kind"], item["state"] or item["reason"]) for item in told["thread"]] == [
+        ("text", "heard"),
+        ("call", "unreachable"),
+        ("voice", "heard"),
+        ("call", "quiet"),
+    ]
+    assert told["why"] == ["calls are enabled", "quiet hours", "may not break through"]
+    assert told["stoi"] > 0.7
+    assert len(read_wav(Path(told["heard"]))) > demo_conversation.VOICE_S * RATE_HZ

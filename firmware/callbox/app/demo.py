@@ -76,13 +76,7 @@ class Watched:
 def demo(options: argparse.Namespace) -> int:
     """Run the demo; return 0 if the voice arrived, else 1."""
     screen = Screen(sys.stderr, quiet=options.json)
-    out = Path(options.out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CallboxError(
-            f"The folder {out} cannot be written: {error.strerror}.", "Name another: --out DIR"
-        ) from None
+    out = out_folder(options.out)
     voice = find_voice(VOICE_S)
     with tempfile.TemporaryDirectory(prefix="callbox-demo-") as folder:
         figures = _on_a_card(Path(folder), voice, screen, out) if not options.wav else None
@@ -90,6 +84,18 @@ def demo(options: argparse.Namespace) -> int:
             figures = _on_files(Path(folder), voice, screen, out)
     print(json.dumps(figures) if options.json else screen.report(figures))
     return 0 if figures["arrived"] else 1
+
+
+def out_folder(name: str) -> Path:
+    """Return the folder for recordings, made if need be. Raises CallboxError."""
+    out = Path(name)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CallboxError(
+            f"The folder {out} cannot be written: {error.strerror}.", "Name another: --out DIR"
+        ) from None
+    return out
 
 
 def _on_a_card(folder: Path, voice: Voice, screen: Screen, out: Path) -> dict[str, Any] | None:
@@ -145,7 +151,7 @@ def _on_files(folder: Path, voice: Voice, screen: Screen, out: Path) -> dict[str
         "mouth_to_ear_p95_ms": None,
         "pieces_of_speech": None,
         "pieces_missing": None,
-        "stoi": _stoi(spoken, got, _lag_s(spoken, got) + SEARCHED_S / 2),
+        "stoi": stoi_anywhere(spoken, got),
     }
     return _figures(figures, timing, media, voice, spoken, got, out)
 
@@ -232,6 +238,11 @@ def _stoi(sent: Samples, got: Samples, offset_s: float) -> float | None:
     except (ValueError, CallboxError):
         return None
     return None if math.isnan(score) else round(score, 3)
+
+
+def stoi_anywhere(sent: Samples, got: Samples) -> float | None:
+    """Return how well `sent` can be understood in `got`, wherever in there it is; None if it cannot be told."""
+    return _stoi(sent, got, _lag_s(sent, got) + SEARCHED_S / 2)
 
 
 def _lag_s(sent: Samples, got: Samples) -> float:

@@ -1,13 +1,16 @@
 """What a person sees of `callbox demo`: two panels side by side, drawn anew while the call goes on."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from callbox.app.commands.shown import DARK, LIT, is_lit, kbit_per_s, voice_line
+from callbox.app.commands.shown import DARK, LIT, is_lit, kbit_per_s, thread_line, voice_line
 
 Facts = Mapping[str, Any]
+Thread = Sequence[Facts]  # oldest first, as `messages` tells it
 WIDTH = 50
+THREAD_ROWS = 8
+MARKS = {"queued": "waits", "sent": "✓ sent", "delivered": "✓✓ delivered", "heard": "✓✓ heard", "unsent": "not sent"}
 METER_CELLS = 12
 QUIETEST_DB = -60.0
 COLOURS = {"live": "97", "mute": "91", "call": "92", "calls": "93", "message": "94", "status": "92"}
@@ -22,21 +25,32 @@ class Screen:
         self._terminal = stream.isatty() and not quiet
         self._drawn_lines = 0
         self._last = ""
+        self._told: set[str] = set()
 
     def say(self, sentence: str) -> None:
-        """Tell what happens, in one line."""
+        """Tell what happens, above the panels."""
         if not self._quiet:
+            self._stream.write(f"\x1b[{self._drawn_lines}A\x1b[J" if self._drawn_lines else "")
             self._stream.write(sentence + "\n")
             self._stream.flush()
             self._drawn_lines = 0
 
-    def show(self, facts: Mapping[str, Facts]) -> None:
-        """Draw both panels in place; without a terminal, print a line when a light or state changed."""
+    def show(self, facts: Mapping[str, Facts], threads: Mapping[str, Thread] | None = None) -> None:
+        """Draw both panels, and their conversation, in place.
+
+        Without a terminal, print a line when a light, a state or something in a conversation changed.
+        """
         if self._quiet or not facts:
             return
-        panels = [panel(box, self._terminal) for box in facts.values()]
+        threads = threads or {}
+        rows = min(THREAD_ROWS, max(map(len, threads.values()), default=0))
+        panels = [panel(box, self._terminal, chat(threads.get(name, ()), rows)) for name, box in facts.items()]
         if not self._terminal:
-            line = "   ".join(f"{box['name']}: {box['state']} [{lit(box)}] {_voice(box)[0]}" for box in facts.values())
+            self._tell_changes(threads)
+            told = (
+                box["state"] if threads else f"{box['state']} [{lit(box)}] {_voice(box)[0]}" for box in facts.values()
+            )
+            line = "   ".join(f"{name}: {what}" for name, what in zip(facts, told, strict=True))
             if line != self._last:
                 self._last = line
                 self._stream.write(line + "\n")
@@ -51,6 +65,16 @@ class Screen:
         self._stream.write("".join(f"\x1b[2K{line}\n" for line in lines))
         self._stream.flush()
         self._drawn_lines = len(lines)
+
+    def _tell_changes(self, threads: Mapping[str, Thread]) -> None:
+        """Print each line of a conversation when it is new or its mark is."""
+        for name, items in threads.items():
+            for item in items:
+                line = f"  {name}'s thread: {thread_line(item)}"
+                if line not in self._told:
+                    self._told.add(line)
+                    self._stream.write(line + "\n")
+        self._stream.flush()
 
     def report(self, figures: Facts) -> str:
         """Return the figures of the call as a few lines."""
@@ -70,20 +94,38 @@ class Screen:
         return "\n".join(lines)
 
 
-def panel(box: Facts, colour: bool) -> list[str]:
-    """Return one box's front as lines of equal width: lights, state, voice, meter."""
+def panel(box: Facts, colour: bool, thread: Sequence[str] = ()) -> list[str]:
+    """Return one box's front as lines of equal width: lights, state, voice, meter; or its conversation below."""
     title = f" {box['name']} "
     lights = " ".join(_light(name, level, colour) for name, level in box["lights"].items())
     plain = " ".join(f"{name} o" for name in box["lights"])
     call = box.get("call") or {}
     state = box["state"] + (f", {'to' if call['outgoing'] else 'from'} {call['contact']}" if call else "")
-    rows = [state, *_voice(box)]
+    rows = [state, *(thread or _voice(box))]
     return [
         "╭" + title.center(WIDTH, "─") + "╮",
         "│ " + lights + " " * max(0, WIDTH - 1 - len(plain)) + "│",
         *("│ " + row.ljust(WIDTH - 1)[: WIDTH - 1] + "│" for row in rows),
         "╰" + "─" * WIDTH + "╯",
     ]
+
+
+def chat(items: Thread, rows: int) -> list[str]:
+    """Return the newest lines of a conversation, ours to the right with their marks."""
+    lines = [_chat_line(item) for item in items[-rows:]] if rows else []
+    return lines + [""] * (rows - len(lines))
+
+
+def _chat_line(item: Facts) -> str:
+    if item["kind"] == "call":
+        what = f"{'call' if item['outgoing'] else 'missed call'}, {str(item['reason']).replace('_', ' ')}"
+        mark = "" if item["outgoing"] or item["heard"] else "new"
+    else:
+        what = str(item["text"]) if item["kind"] == "text" else f"voice message, {item['duration_s']:.0f} s"
+        state = str(item["state"])
+        mark = MARKS.get(state, state) if item["outgoing"] else {"delivered": "new", "heard": ""}.get(state, state)
+    line = f"{what}  {mark}".rstrip()
+    return line.rjust(WIDTH - 2) if item["outgoing"] else line
 
 
 def lit(box: Facts) -> str:
