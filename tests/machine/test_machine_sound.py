@@ -5,10 +5,7 @@ core of 1 GIPS, both boxes and the server together, which on Raspberry Pis would
 """
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,21 +60,11 @@ def heard(guest: Guest, said: dict[str, Samples], began: dict[str, Any], mouth: 
     return Heard(said[mouth], samples, began["ear"][ear] - began["mouth"][mouth])
 
 
-def first_of_all(guest: Guest) -> None:
-    """Let QEMU go before whatever else this machine does: an idle guest wakes up by this machine's clock.
-
-    A guest that is woken late hears gaps that no Callbox made. Where this is not root's, a quiet machine is needed.
-    """
-    with suppress(PermissionError):
-        for thread in Path(f"/proc/{guest.pid}/task").iterdir():
-            os.setpriority(os.PRIO_PROCESS, int(thread.name), -15)
-
-
 def talk(guest: Guest, *do: tuple[float, str], seconds: float = TALK_S) -> tuple[dict[str, Any], dict[str, Heard]]:
     """Make a call with both voices; return the facts, and what came, by the box that spoke."""
-    first_of_all(guest)
     said = voices(guest, seconds)
-    facts = guest.story("sound.py", json.dumps({"seconds": seconds, "do": do}), timeout_s=seconds + 90)
+    with guest.awake():
+        facts = guest.story("sound.py", json.dumps({"seconds": seconds, "do": do}), timeout_s=seconds + 90)
     return facts, {mouth: heard(guest, said, facts["began"], mouth, ear) for mouth, ear in WAYS}
 
 
@@ -107,9 +94,9 @@ def test_voices_both_ways_through_the_cards(guest: Guest, figures: Figures) -> N
 
 
 def test_the_floor_of_the_cards_and_of_the_codec(guest: Guest, figures: Figures) -> None:
-    first_of_all(guest)
     said = voices(guest, 10.0)
-    facts = guest.story("floor.py", "card", 10, timeout_s=60)
+    with guest.awake():
+        facts = guest.story("floor.py", "card", 10, timeout_s=60)
     floor = heard(guest, said, facts["began"], "kitchen", "workshop").delay
     figures.record("the two cards alone, mouth to ear: median", floor.median_ms, "ms")
     assert floor.missing == 0
@@ -153,9 +140,9 @@ def test_after_a_blackout_the_voice_is_back_and_no_later_than_before(guest: Gues
 
 
 def test_a_pulled_card_does_not_end_the_call_and_its_voice_comes_back(guest: Guest, figures: Figures) -> None:
-    first_of_all(guest)
     voices(guest, 10.0)
-    facts = guest.story("pulled.py", timeout_s=90)
+    with guest.awake():
+        facts = guest.story("pulled.py", timeout_s=90)
     assert facts["away"] == {"kitchen": "talking", "workshop": "talking"}
     assert not facts["live_away"], "no sample goes anywhere while there is no microphone"
     figures.record("card pulled in a call: noticed after", facts["noticed_s"], "s")

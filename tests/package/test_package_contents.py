@@ -22,6 +22,7 @@ MACHINES = {"amd64": 62, "arm64": 183}  # e_machine of the ELF header
 INSTALLED = {
     "callbox.service": f"{UNITS}/callbox.service",
     "callbox-signaling.service": f"{UNITS}/callbox-signaling.service",
+    "callbox-light.service": f"{UNITS}/callbox-light.service",
     "restart-steps.conf": f"{UNITS}/callbox.service.d/restart-steps.conf",
     "callbox.sysusers.conf": "usr/lib/sysusers.d/callbox.conf",
     "callbox.tmpfiles.conf": "usr/lib/tmpfiles.d/callbox.conf",

@@ -13,6 +13,8 @@ from callbox.app.home import Home
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))
+LIGHT = FOLDER / "callbox-light.service"
+SERVICES = [unit for unit in UNITS if unit != LIGHT]
 LOOSEST = 20
 """Exposure by `systemd-analyze security`, in tenths of its 0-10 scale: lower is tighter, a plain unit has 96."""
 RESTART_STEPS_SINCE = 254
@@ -43,14 +45,24 @@ def systemd_version() -> int:
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     """The units as they stand, with a program that exists on this machine in the place of /opt/callbox."""
-    for unit in UNITS:
-        text = unit.read_text().replace("/opt/callbox/bin/callbox", sys.executable)
+    for unit in SERVICES:
+        text = re.sub(r"/opt/callbox/bin/callbox|/usr/lib/callbox/status-light", sys.executable, unit.read_text())
         (tmp_path / unit.name).write_text(text)
     return tmp_path
 
 
 def test_both_services_are_there() -> None:
-    assert [unit.name for unit in UNITS] == ["callbox-signaling.service", "callbox.service"]
+    assert [unit.name for unit in SERVICES] == ["callbox-signaling.service", "callbox.service"]
+    assert LIGHT.exists()
+
+
+def test_the_light_waits_for_nothing() -> None:
+    unit = settings_of(LIGHT)
+    assert unit["DefaultDependencies"] == "no"
+    assert not {"After", "Wants", "Requires"} & set(unit)
+    assert unit["ExecStart"] == "/usr/lib/callbox/status-light waiting"
+    # Only what starts with sysinit.target starts that early.
+    assert unit["WantedBy"] == "sysinit.target"
 
 
 @needs_systemd_analyze
@@ -75,7 +87,7 @@ def test_the_unit_is_tight(unit: Path, here: Path) -> None:
     assert rated.returncode == 0, rated.stdout[-300:] + rated.stderr
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_the_unit_starts_the_program_as_itself_and_says_when_it_is_ready(unit: Path) -> None:
     service = settings_of(unit)
     assert service["Type"] == "notify"
@@ -90,7 +102,7 @@ def test_the_unit_starts_the_program_as_itself_and_says_when_it_is_ready(unit: P
     )
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_its_user_is_one_that_is_made(unit: Path) -> None:
     service = settings_of(unit)
     made = [line.split() for line in (FOLDER / "callbox.sysusers.conf").read_text().splitlines() if line[:1] in "ugm"]
@@ -99,7 +111,7 @@ def test_its_user_is_one_that_is_made(unit: Path) -> None:
         assert ["m", service["User"], group] in made
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_neither_service_holds_up_the_boot_or_gives_up(unit: Path) -> None:
     awaited = " ".join(value for key, value in lines_of(unit) if key in ("After", "Wants", "Requires", "BindsTo"))
     assert "online" not in awaited
@@ -132,7 +144,7 @@ def test_lgpio_has_a_place_for_its_pipe() -> None:
 
 @needs_systemd_analyze
 @pytest.mark.skipif(systemd_version() < RESTART_STEPS_SINCE, reason="this systemd has no RestartSteps (254 has)")
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_systemd_has_nothing_to_say_about_the_longer_pauses(unit: Path, here: Path) -> None:
     (here / f"{unit.name}.d").mkdir()
     shutil.copy(FOLDER / "restart-steps.conf", here / f"{unit.name}.d")
@@ -142,7 +154,7 @@ def test_systemd_has_nothing_to_say_about_the_longer_pauses(unit: Path, here: Pa
 
 def test_the_pauses_between_restarts_grow_and_stay_short() -> None:
     steps = settings_of(FOLDER / "restart-steps.conf")
-    for unit in UNITS:
+    for unit in SERVICES:
         assert int(settings_of(unit)["RestartSec"]) < int(steps["RestartMaxDelaySec"]) <= 15
     assert int(steps["RestartSteps"]) > 1
 
@@ -163,7 +175,7 @@ def test_users_and_homes_are_made_in_an_empty_system(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     users = {line.split(":")[0]: int(line.split(":")[2]) for line in (tmp_path / "etc/passwd").read_text().splitlines()}
     groups = {line.split(":")[0]: line.split(":") for line in (tmp_path / "etc/group").read_text().splitlines()}
-    for unit in UNITS:
+    for unit in SERVICES:
         home = (tmp_path / "var/lib" / unit.stem).stat()
         assert (home.st_uid, oct(home.st_mode & 0o777)) == (users[unit.stem], "0o700")
     assert "callbox" in groups["gpio"][3].split(",")

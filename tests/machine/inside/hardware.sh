@@ -17,17 +17,6 @@ ln -s "/sys/devices/platform/$(cat $pi/dev_name)/$(cat $pi/header/chip_name)" /r
 { cat /proc/cpuinfo; printf 'Revision\t: 902120\nModel\t\t: Raspberry Pi Zero 2 W Rev 1.0\n'; } >/run/guest/cpuinfo
 mount --bind /run/guest/cpuinfo /proc/cpuinfo
 
-# The Pi's own activity light. No driver here makes LEDs of that name: plain files stand for it.
-leds=/sys/class/leds
-if mount -t tmpfs -o mode=755 tmpfs $leds; then
-    mkdir $leds/ACT
-    echo 1 >$leds/ACT/max_brightness
-    echo 0 >$leds/ACT/brightness
-    echo 'none default-on [mmc0] timer' >$leds/ACT/trigger
-    chgrp gpio $leds/ACT/{brightness,trigger}
-    chmod g+w $leds/ACT/{brightness,trigger}
-fi
-
 # One sound card for each box: the box on device 0; what goes in and out there is at the other end, device 1.
 modprobe snd-aloop enable=1,1 index=0,1 id=kitchen,workshop pcm_substreams=1,1
 

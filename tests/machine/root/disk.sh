@@ -34,9 +34,9 @@ for unit in callbox callbox-workshop; do
     printf '[Service]\nBindReadOnlyPaths=/run/guest/cpuinfo:/proc/cpuinfo\n' | drop_in $unit model
 done
 
-install -D -t "$root/opt/guest" "$here"/../inside/{agent.py,hardware.sh,join.sh}
+install -D -t "$root/opt/guest" "$here"/../inside/{agent.py,hardware.sh,join.sh,light.sh}
 install -m 0644 -t "$root/etc/systemd/system" "$here"/../inside/*.service
-chroot "$root" systemctl enable --quiet guest-agent.service guest-hardware.service \
+chroot "$root" systemctl enable --quiet guest-agent.service guest-hardware.service guest-light.service \
     callbox.service callbox-workshop.service callbox-signaling.service
 echo guest >"$root/etc/hostname"
 printf '127.0.0.1\tlocalhost guest\n::1\tlocalhost\n10.7.0.1\tserver\n' >"$root/etc/hosts"
@@ -44,6 +44,24 @@ echo "uninitialized" >"$root/etc/machine-id"
 rm -f "$root"/var/cache/apt/archives/*.deb
 
 cp "$root"/boot/vmlinuz-* "$out/kernel"
-cp "$root"/boot/initrd.img-* "$out/initrd"
 rm -f "$root"/boot/initrd.img-*
+
+# An initial ramdisk that mounts the root and no more: a Pi's kernel has its card's driver inside.
+version=$(basename "$root"/lib/modules/*)
+first=$root/run/initrd
+mkdir -p "$first/dev" "$first/proc" "$first/root"
+cp "$root/usr/bin/busybox" "$first/"
+modules=$(chroot "$root" modprobe -S "$version" --show-depends -a virtio_pci virtio_blk ext4 | awk '$1 == "insmod" && !seen[$2]++ { print $2 }')
+{
+    printf '#!/busybox sh\n/busybox mount -t devtmpfs dev /dev\n'
+    for module in $modules; do
+        name=$(basename "$module" .xz)
+        xz -dc "$root/$module" >"$first/$name"
+        printf '/busybox insmod /%s\n' "$name"
+    done
+    printf '/busybox mount -t ext4 -o ro /dev/vda /root && /busybox umount /dev && exec /busybox switch_root /root /sbin/init\n'
+} >"$first/init"
+chmod +x "$first/init"
+chroot "$root" sh -c 'cd /run/initrd && find . | cpio --quiet -o -H newc' >"$out/initrd"
+rm -r "$first"
 mke2fs -q -t ext4 -d "$root" "$out/disk.raw" 1600M

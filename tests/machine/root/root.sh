@@ -12,12 +12,11 @@ mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Label: 
 [[ -n $mirror ]] || { echo "apt knows no Debian mirror here" >&2; exit 1; }
 packages=$(grep -v '^#' "$here/packages.txt" | paste -sd,)
 
-# The initial ramdisk with what this guest needs and no more, as on a Pi. Its fsck looks into fstab.
+# disk.sh makes an initial ramdisk of its own.
 mmdebstrap --mode=root --variant=minbase --include="$packages" \
     --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --customize-hook='echo "/dev/vda / ext4 noatime,errors=remount-ro 0 1" >"$1/etc/fstab"' \
-    --customize-hook='printf "MODULES=list\n" >"$1/etc/initramfs-tools/conf.d/guest"' \
-    --customize-hook='printf "virtio_pci\nvirtio_blk\next4\n" >>"$1/etc/initramfs-tools/modules"' \
+    --customize-hook='echo "update_initramfs=no" >"$1/etc/initramfs-tools/update-initramfs.conf"' \
     --customize-hook='chroot "$1" apt-get install -y -t trixie-backports linux-image-amd64' \
     trixie "$out" "deb $mirror trixie main" "deb $mirror trixie-backports main"
