@@ -38,7 +38,27 @@ def test_rate_and_frame_length_change_between_packets() -> None:
 
 
 def test_the_encoder_looks_ahead_as_far_as_is_documented() -> None:
-    assert opus.codec().encoder(48_000, 10).lookahead_samples == 312, "6.5 ms (firmware/README.md)"
+    assert opus.codec().encoder(48_000, 10).lookahead_samples == 120, "2.5 ms (firmware/README.md)"
+    assert opus.codec().encoder(24_000, 20).lookahead_samples == 312, "6.5 ms"
+
+
+def test_the_way_of_working_follows_the_rate_in_mid_call() -> None:
+    encoder = opus.codec().encoder(48_000, 10)
+    encoder.set_fec(True)
+    assert not encoder.carries_copies
+    encoder.set_rate(24_000, 20)
+    assert (encoder.lookahead_samples, encoder.carries_copies) == (312, True)
+    assert encoder.encode(hum(0.02))[0] >> 3 == 9, "SILK, wide band (RFC 6716, table 2)"
+    encoder.set_rate(48_000, 10)
+    assert (encoder.lookahead_samples, encoder.carries_copies) == (120, False)
+    assert encoder.encode(hum(0.01))[0] >> 3 in {22, 26, 30}, "CELT, 10 ms"
+
+
+def test_a_long_packet_is_three_frames_of_20_ms() -> None:
+    encoder = open_codec().encoder(12_000, 60)
+    for sound in (hum(0.06), NOISE[:2880], silence(2880)):
+        packet = encoder.encode(sound)
+        assert (packet[0] >> 3, packet[0] & 3, packet[1] & 0x3F) == (5, 3, 3), "SILK, medium band, 20 ms, code 3"
 
 
 def test_wrong_length_is_refused() -> None:

@@ -102,8 +102,8 @@ def test_two_boxes_talk() -> None:
     assert stats.received >= 95
     assert (stats.lost, stats.late, stats.duplicates_or_forged) == (0, 0, 0)
     assert stats.delay_ms <= 30
-    assert (stats.step_name, stats.bits_per_s, stats.packet_ms) == ("clear", 32_000, 20)
-    assert stats.bytes_sent == stats.sent * 88
+    assert (stats.step_name, stats.bits_per_s, stats.packet_ms) == ("clear", 40_000, 20)
+    assert stats.bytes_sent == stats.sent * 108
 
 
 def test_opening_sound_passes_nothing_on() -> None:

@@ -71,7 +71,7 @@ class Sending:
         self._gathered = [silence() for _ in self._gathered]
 
     def _frame(self, kind: FrameKind, payload: bytes, timestamp: int) -> bytes:
-        flags = CARRIES_COPY if self._fec and kind is FrameKind.VOICE else 0
+        flags = CARRIES_COPY if kind is FrameKind.VOICE and self._encoder.carries_copies else 0
         sealed = self._seal(pack_plain(PlainFrame(kind, timestamp, payload, flags), self.step.plain_bytes))
         self.sent += 1
         self.bytes_sent += len(sealed)

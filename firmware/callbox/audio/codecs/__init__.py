@@ -37,6 +37,11 @@ class Encoder(Protocol):
         """Carry a coarse copy of the previous frame in each packet, or not."""
         ...
 
+    @property
+    def carries_copies(self) -> bool:
+        """Whether packets hold such copies now: not every rate leaves the codec a way to."""
+        ...
+
     def set_complexity(self, complexity: int) -> None:
         """Trade processor time for quality: 0 (least) to 10."""
         ...
