@@ -24,6 +24,7 @@ def line(contact: str, kind: str = "text", number: int = 1, **more: Any) -> dict
         "outgoing": False,
         "at_ms": AT_MS,
         "state": "heard",
+        **({"here": True} if kind == "voice" else {}),
         **more,
     }
 
@@ -82,17 +83,17 @@ def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     assert modes["all.zip"] == modes["workshop.json"] == modes["README.txt"] == 0o600
 
 
-@pytest.mark.parametrize("state", ["coming", "lost", "heard"])
-def test_a_sound_that_is_not_here_is_told(tmp_path: Path, state: str) -> None:
+@pytest.mark.parametrize("here", [False, True])
+def test_a_sound_that_is_not_here_is_told(tmp_path: Path, here: bool) -> None:
     asked: list[str] = []
 
     def sound(item: str) -> bytes:
         asked.append(item)
         return b""
 
-    done = export(tmp_path / "all", facts(line("workshop", "voice", state=state)), "", sound)
+    done = export(tmp_path / "all", facts(line("workshop", "voice", here=here)), "", sound)
     assert done.missing == 1
-    assert bool(asked) == (state == "heard"), "what never came is not asked for"
+    assert bool(asked) == here, "what never came is not asked for"
     assert json.loads(read(tmp_path / "all")["conversations/workshop.json"])["lines"][0]["file"] is None
 
 

@@ -104,6 +104,9 @@ BODIES: tuple[bodies.Body, ...] = (
     bodies.DeviceList((SIGNED_RECORD,)),
     bodies.OwnRecords((bodies.OwnRecord("contact/bert/permission", b"ring", 7, DEVICE),), filled(32, 11)),
     bodies.OwnText(MESSAGE_ID, "bert", "Grüße", True),
+    bodies.OwnVoice(
+        MESSAGE_ID, "bert", 4200, "sent", bodies.VoiceMessage(NONCE[:16], filled(32, 12), filled(32, 13), 1, 4200)
+    ),
     bodies.OwnCall(CALL_ID, "bert", True, "hung_up", True, 12.5, False),
     bodies.OwnMarks((MESSAGE_ID,), "heard"),
 )

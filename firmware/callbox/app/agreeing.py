@@ -2,6 +2,7 @@
 
     a contact or control changes here --diff against the records--> own-records --mail--> the other devices
     a text is written, a call made or taken here -----> own-text, own-call, in the same transaction
+    a voice message is spoken here -------------------> own-voice, once a copy is at the server (`own_voices`)
     something was sent, delivered, heard ------------> own-marks
     once a day, and after a gap: a digest of all records; who has another one sends everything
 
@@ -23,9 +24,9 @@ from callbox.conversations import agreement
 from callbox.conversations.agreement import Agreement
 from callbox.conversations.contacts import Contact
 from callbox.conversations.controls import Controls
-from callbox.conversations.items import CallItem, Item, TextItem, VoiceItem, is_unread
+from callbox.conversations.items import BlobKey, CallItem, Item, TextItem, VoiceItem, is_unread
 from callbox.conversations.stores import Delete, Put, Write
-from callbox.wire.bodies import Body, OwnCall, OwnMarks, OwnRecord, OwnRecords, OwnText
+from callbox.wire.bodies import Body, OwnCall, OwnMarks, OwnRecord, OwnRecords, OwnText, OwnVoice
 from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import Welcome
 
@@ -35,6 +36,8 @@ MOST_MARKS = 100  # in one letter
 DIGEST_EVERY_S = 24 * 3600.0
 TELL_SERVER_AFTER_S = 3.0  # what the other devices decided meanwhile comes first
 NO_DEVICE_TOLD = frozenset({Reason.ANSWERED_ELSEWHERE, Reason.DECLINED_ELSEWHERE, Reason.TAKEN, Reason.BLOCKED})
+SPOKEN_MARKS = ("queued", "sent", "delivered", "heard")
+NO_SOUND = "its sound is on the box where it was spoken"
 TOLD_UNANSWERED = frozenset({Reason.DECLINED})
 
 
@@ -229,6 +232,8 @@ class Agreeing:
                         body.message_id, body.contact, body.text, self._core.wall_ms, body.ready_made
                     )
                     return writes
+                case OwnVoice():
+                    return self._voice(body)
                 case OwnCall():
                     return self._call(body)
                 case OwnMarks(messages=messages, mark=mark):
@@ -236,6 +241,24 @@ class Agreeing:
         finally:
             self._taking = False
         return []
+
+    def _voice(self, body: OwnVoice) -> list[Write]:
+        sound, blob = body.sound, None
+        if sound is not None and sound.codec == "ogg-opus" and sound.blob:
+            blob = BlobKey(sound.key, sound.digest, sound.parts, sound.blob)
+        state = body.mark if body.mark in SPOKEN_MARKS else "sent"
+        item = VoiceItem(
+            body.message_id,
+            body.contact,
+            True,
+            self._core.wall_ms,
+            body.duration_ms,
+            state,  # type: ignore[arg-type]  # one of SPOKEN_MARKS
+            body.message_id,  # its letter is another box's affair; that there is one keeps this one from sending
+            blob,
+            "" if blob is not None else NO_SOUND,
+        )
+        return self._post.threads.voice_elsewhere(item)
 
     def _call(self, body: OwnCall) -> list[Write]:
         try:

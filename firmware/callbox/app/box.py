@@ -110,6 +110,7 @@ class Box:
         self.own = Own(core, self.keys, self.directory, self.people, self.post, saved, lambda: self._in_call)
         self.own.join(self.control)
         self.own.on_gap = self.voice_messages.uploads.again
+        self.voice_messages.copies.others = lambda: bool(self.own.devices.others)
         self.spoken.join_linking(self.own.linking)
         self.spoken.menus.server = lambda: self.own.moving.address
         self.spoken.announcing.recording = lambda: self.voice_messages.recording is not None

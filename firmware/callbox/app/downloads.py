@@ -4,6 +4,7 @@
 
 One at a time, oldest first, and none while a call needs the line. What came stays through a restart. The sender hears
 "delivered" when the sound is safe here; the server hears that it may delete it after that, until it has answered.
+What our own person spoke on another box comes the same way, as a copy, and is announced to nobody.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from callbox.audio.recorder import LONGEST_MS
 from callbox.audio.tones import Tone
 from callbox.base.time import Instant, earliest
 from callbox.conversations.admission import welcome_text
-from callbox.conversations.items import BlobKey, VoiceItem
+from callbox.conversations.items import BlobKey, VoiceItem, is_coming
 from callbox.conversations.stores import Delete, DeleteSound, Put, PutSound, Write
 from callbox.crypto.blobs import open_blob
 from callbox.crypto.errors import Untrusted
@@ -90,7 +91,7 @@ class Downloads:
             self._say_done(blob)
         if self._current is not None:
             return
-        coming = self._post.threads.voices("coming")
+        coming = self._post.threads.coming()
         item = next((item for item in coming if item.id not in self._not_before and item.blob), None)
         if item is not None and item.blob is not None:
             blob_key, self._current = item.blob, item.id
@@ -106,7 +107,7 @@ class Downloads:
             self._get(item, blob, bytearray(sealed))
 
     def _get(self, item: VoiceItem, blob: BlobKey, sealed: bytearray) -> None:
-        part = len(sealed) // PART_BYTES
+        part, number = len(sealed) // PART_BYTES, blob.at or item.id
         if not self._is_coming(item.id):
             self._current = None
             self.pump()
@@ -119,30 +120,29 @@ class Downloads:
             def answered(message: ServerMessage | None) -> None:
                 if self._current != item.id or message is None:
                     return
-                if isinstance(message, BlobPart) and (message.blob, message.part) == (item.id, part):
+                if isinstance(message, BlobPart) and (message.blob, message.part) == (number, part):
                     sealed.extend(message.data)
                     kept = PutSound(item.id, item.contact, part, message.data)
                     self._core.commit([kept] if self._is_coming(item.id) else [], then=go_on)
                 else:
-                    self._denied(item, message)
+                    self._denied(item, blob, message)
 
             def go_on() -> None:
                 if self._current == item.id:
                     self._get(item, blob, sealed)
 
-            self._core.request(lambda number: GetPart(number, item.id, part), answered)
+            self._core.request(lambda request: GetPart(request, number, part), answered)
 
     def _is_coming(self, item_id: bytes) -> bool:
-        item = self._post.threads.get(item_id)
-        return isinstance(item, VoiceItem) and item.state == "coming"
+        return is_coming(self._post.threads.get(item_id))
 
-    def _denied(self, item: VoiceItem, message: ServerMessage) -> None:
+    def _denied(self, item: VoiceItem, blob: BlobKey, message: ServerMessage) -> None:
         if not isinstance(message, Denied) or message.why == "no-blob":
-            self._try_again(item, "the server does not have it any more")
+            self._try_again(item, blob, "the server does not have it any more")
         else:
             self._wait(item.id, max(float(message.retry_after_s), SOON_S))
 
-    def _try_again(self, item: VoiceItem, problem: str) -> None:
+    def _try_again(self, item: VoiceItem, blob: BlobKey, problem: str) -> None:
         """Fetch it anew, a few times: a server may have spoiled or lost it, for a while or for good."""
         self._tries[item.id] = self._tries.get(item.id, 0) + 1
         self._core.complain(f"a voice message of {item.contact} cannot be fetched: {problem}")
@@ -151,49 +151,55 @@ class Downloads:
             self._wait(item.id, RETRY_S)
         else:
             del self._tries[item.id]
-            self._lose(item, problem)
+            self._lose(item, blob, problem)
 
     def _wait(self, item_id: bytes, seconds: float) -> None:
         self._current = None
         self._not_before[item_id] = self._core.now + seconds
         self.pump()
 
-    def _lose(self, item: VoiceItem, problem: str) -> None:
+    def _lose(self, item: VoiceItem, blob: BlobKey, problem: str) -> None:
         self._current = None
-        lost = self._post.threads.voice_lost(item.id, problem)
-        self._core.commit([*lost, DeleteSound(item.id), _note_done(item.id)], then=lambda: self._is_done(item.id))
+        number, lost = blob.at or item.id, self._post.threads.voice_lost(item.id, problem)
+        self._core.commit([*lost, DeleteSound(item.id), _note_done(number)], then=lambda: self._is_done(number))
 
     def _whole(self, item: VoiceItem, blob: BlobKey, sealed: bytes) -> None:
         """Everything is here: is it what was sent, and can it be heard?"""
+        number = blob.at or item.id
         try:
-            content = open_blob(sealed, item.id, blob.key, blob.digest)
+            content = open_blob(sealed, number, blob.key, blob.digest)
         except Untrusted as error:
-            self._try_again(item, f"{error}")
+            self._try_again(item, blob, f"{error}")
             return
         try:
             duration_ms = ogg.read(content).duration_ms
         except ogg.NotOggOpus as error:
-            self._lose(item, f"it cannot be played: {error}")
+            self._lose(item, blob, f"it cannot be played: {error}")
             return
         if duration_ms > LONGEST_MS:
-            self._lose(item, f"it is too long: {duration_ms // 60_000} minutes")
+            self._lose(item, blob, f"it is too long: {duration_ms // 60_000} minutes")
             return
         self._current = None
         self._tries.pop(item.id, None)
         came = self._post.threads.voice_came(item.id, duration_ms)
-        writes = [*sound_writes(item.id, item.contact, content), *came, _note_done(item.id)]
-        if self._people.is_taken_in(item.contact):  # to whom was blocked meanwhile, we look switched off
+        writes = [*sound_writes(item.id, item.contact, content), *came, _note_done(number)]
+        if not item.outgoing and self._people.is_taken_in(
+            item.contact
+        ):  # to whom was blocked meanwhile, we look switched off
             receipt = Heard((item.id,), "delivered")
             self._post.queue(self._core.chance.token(16), item.contact, "receipt", receipt, writes)
             writes = []
-        self._core.commit(writes, then=lambda: self._came(item))
+        self._core.commit(writes, then=lambda: self._came(item, number))
 
-    def _came(self, item: VoiceItem) -> None:
+    def _came(self, item: VoiceItem, number: bytes) -> None:
         """It is safe here: tell the person, and fetch the next."""
         people = self._people
-        if welcome_text(people.get(item.contact), people.controls, people.minute_of_day, 0) == "read":
+        if (
+            not item.outgoing
+            and welcome_text(people.get(item.contact), people.controls, people.minute_of_day, 0) == "read"
+        ):
             self._core.emit(Play(Tone.MESSAGE, False))
-        self._is_done(item.id)
+        self._is_done(number)
 
     def _is_done(self, blob: bytes) -> None:
         """What became of it is on the card: the server may hear of it."""

@@ -119,10 +119,13 @@ def _write_all(facts: Mapping[str, Any], settings: str, sound: Callable[[str], b
         contact = str(item["contact"])
         if contact not in names:
             names[contact] = file_name(contact, taken)
-        line = {"at": _when(item["at_ms"]), **{key: value for key, value in item.items() if key != "at_ms"}}
+        line = {
+            "at": _when(item["at_ms"]),
+            **{key: value for key, value in item.items() if key not in ("at_ms", "here")},
+        }
         counted[item["kind"]] += 1
         if item["kind"] == "voice":
-            data = b"" if item["state"] in ("coming", "lost") else sound(str(item["id"]))
+            data = sound(str(item["id"])) if item["here"] else b""
             line["file"] = f"voice/{names[contact]}/{_when(item['at_ms'], '-')}-{item['id'][:8]}.ogg" if data else None
             missing += not data
             if data:

@@ -6,7 +6,7 @@ from callbox.audio.facts import Meter
 from callbox.base.time import Instant
 from callbox.calls.state import CallView
 from callbox.conversations.contacts import Consent, Contact
-from callbox.conversations.items import CallItem, Item, VoiceItem
+from callbox.conversations.items import CallItem, Item, VoiceItem, sound_is_here
 
 
 def call_facts(call: CallView, code: str, now: Instant) -> dict[str, Any]:
@@ -68,5 +68,10 @@ def item_facts(item: Item) -> dict[str, Any]:
             "heard": item.heard,
         }
     if isinstance(item, VoiceItem):
-        return facts | {"duration_s": round(item.duration_ms / 1000, 1), "state": item.state, "problem": item.problem}
+        return facts | {
+            "duration_s": round(item.duration_ms / 1000, 1),
+            "state": item.state,
+            "problem": item.problem,
+            "here": sound_is_here(item),
+        }
     return facts | {"text": item.text, "state": item.state, "ready_made": item.ready_made, "problem": item.problem}

@@ -36,6 +36,7 @@ from callbox.wire.bodies import (
     OwnMarks,
     OwnRecords,
     OwnText,
+    OwnVoice,
     Probe,
     Text,
     VoiceMessage,
@@ -196,7 +197,7 @@ class Inbox:
                         call_id, contact, self._people.controls, core.wall_ms, knock=knock
                     )
                     writes += missed
-            case DeviceList() | OwnRecords() | OwnText() | OwnCall() | OwnMarks():
+            case DeviceList() | OwnRecords() | OwnText() | OwnVoice() | OwnCall() | OwnMarks():
                 writes += self.on_own(account, inner.body)
             case Probe():
                 writes += self._outbox.reseal(record.device)
@@ -207,7 +208,7 @@ class Inbox:
             self._acknowledge(envelope)
             if isinstance(inner.body, Text) and welcome != "drop":
                 self.on_text(welcome)
-            elif isinstance(inner.body, VoiceMessage):
+            elif isinstance(inner.body, VoiceMessage | OwnVoice):
                 self.on_voice()
             self.pump()
 

@@ -2,14 +2,17 @@
 
     queued -> read from the store -> sealed -> begin-blob -> put-part ... -> the letter with its key -> [outbox]
 
-One at a time, in the order spoken, and none while a call needs the line. The letter is queued only once the server has
+One at a time, in the order spoken, and none while a call needs the line; copies for our own other boxes go last. The
+letter is queued only once the server has
 committed every part, in the same transaction that notes it: whatever is killed in between, the message leaves once.
 Sealing is repeatable, so that a message goes on at the part where it was cut off.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from callbox.app.core import Core
+from callbox.app.own_voices import OwnVoices
 from callbox.app.post import Post
 from callbox.audio.facts import Play
 from callbox.audio.tones import Tone
@@ -26,14 +29,30 @@ FOR_GOOD = frozenset({"not-allowed", "no-such-account", "not-yours", "too-large"
 NO_BLOBS = "the server takes no voice messages"
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A sound to upload: to the contact whom it was spoken to, or a copy to our own account."""
+
+    item: VoiceItem
+    blob: BlobKey
+    account: str
+    own: bool = False
+
+    @property
+    def number(self) -> bytes:
+        """What the server knows it by."""
+        return self.blob.at or self.item.id
+
+
 class Uploads:
     """Pure. `free`: whether no call needs the line."""
 
-    def __init__(self, core: Core, post: Post, free: Callable[[], bool]) -> None:
+    def __init__(self, core: Core, post: Post, copies: OwnVoices, free: Callable[[], bool]) -> None:
         self._core = core
         self._post = post
+        self._copies = copies
         self._free = free
-        self._current: bytes | None = None  # whose sound is on its way
+        self._current: Job | None = None  # what is on its way
         self._paused = False
         self._unstored: set[bytes] = set()  # in the thread, but their sound is not on disk yet
         self._not_before: dict[bytes, Instant] = {}
@@ -68,15 +87,16 @@ class Uploads:
     def again(self) -> None:
         """The server was restored from a backup: what is not delivered yet may be missing there."""
         threads = self._post.threads
-        named = [item for item in [*threads.voices("queued"), *threads.voices("sent")] if item.letter and item.blob]
-        self._again |= {item.id for item in named}
+        named = [item for item in [*threads.voices("queued"), *threads.voices("sent")] if item.letter]
+        self._again |= {item.id for item in named if item.blob is not None and not item.blob.at}
         self.pump()
 
     def tick(self) -> None:
         """Go on after a wait or a call."""
-        due = [item_id for item_id, at in self._not_before.items() if at <= self._core.now]
-        for item_id in due:
-            del self._not_before[item_id]
+        self._copies.tick()
+        due = [number for number, at in self._not_before.items() if at <= self._core.now]
+        for number in due:
+            del self._not_before[number]
         if due or (self._paused and self._free()):
             self.pump()
 
@@ -85,96 +105,110 @@ class Uploads:
         self._paused = not self._free()
         if self._current is not None or self._paused or not self._core.link.up:
             return
+        job = self._next()
+        if job is None:
+            return
+        if job.blob.parts > self._parts_taken:
+            self._unsent(job, NO_BLOBS)
+            return
+        self._current = job
+        self._core.read_sound(job.item.id, lambda content: self._read(job, content))
+
+    def _next(self) -> Job | None:
         threads = self._post.threads
         named = [item for item in map(threads.get, self._again) if isinstance(item, VoiceItem) and item.blob]
         queued = [*named, *(item for item in threads.voices("queued") if not item.letter)]
         held = {item.contact for item in queued if item.id in self._not_before or item.id in self._unstored}
-        item = next((item for item in queued if item.contact not in held), None)
-        if item is None:
-            return
-        blob = item.blob
-        if blob is None or blob.parts > self._parts_taken:
-            self._unsent(item.id, NO_BLOBS)
-            return
-        self._current = item.id
-        self._core.read_sound(item.id, lambda content: self._read(item, blob, content))
+        own = self._core.identity.account
+        jobs = [Job(item, item.blob, item.contact) for item in queued if item.contact not in held and item.blob]
+        jobs += [Job(item, copy, own, True) for item, copy in self._copies.waiting() if item.id not in self._unstored]
+        return next((job for job in jobs if job.number not in self._not_before), None)
 
-    def _read(self, item: VoiceItem, blob: BlobKey, content: bytes | None) -> None:
-        if self._current != item.id:
+    def _read(self, job: Job, content: bytes | None) -> None:
+        if self._current is not job:
             return
         if content is None:
-            self._wait(item.id, RETRY_S)
+            self._wait(job, RETRY_S)
             return
-        sealed = seal_blob(content, item.id, blob.key)
-        if digest_of(sealed) != blob.digest:
-            self._unsent(item.id, "its sound is damaged")
+        sealed = seal_blob(content, job.number, job.blob.key)
+        if digest_of(sealed) != job.blob.digest:
+            self._unsent(job, "its sound is damaged")
             return
 
         def answered(message: ServerMessage | None) -> None:
-            if self._current == item.id and isinstance(message, BlobPlace) and message.blob == item.id:
-                self._put(item.id, sealed, message.next_part)
+            if self._current is job and isinstance(message, BlobPlace) and message.blob == job.number:
+                self._put(job, sealed, message.next_part)
             else:
-                self._denied(item.id, message)
+                self._denied(job, message)
 
-        self._core.request(lambda number: BeginBlob(number, item.id, item.contact, blob.parts), answered)
+        self._core.request(lambda number: BeginBlob(number, job.number, job.account, job.blob.parts), answered)
 
-    def _put(self, item_id: bytes, sealed: bytes, part: int) -> None:
+    def _put(self, job: Job, sealed: bytes, part: int) -> None:
         """Hand over one part and go on with the next once it is safe."""
-        if self._post.threads.get(item_id) is None:
-            self._withdraw(item_id)
+        if self._post.threads.get(job.item.id) is None:
+            self._withdraw(job)
         elif not self._free():
             self._current, self._paused = None, True
         elif part * PART_BYTES >= len(sealed):
-            self._whole(item_id)
+            self._whole(job)
         else:
             data = sealed[part * PART_BYTES : (part + 1) * PART_BYTES]
 
             def answered(message: ServerMessage | None) -> None:
-                if self._current == item_id and isinstance(message, Accepted):
-                    self._put(item_id, sealed, part + 1)
+                if self._current is job and isinstance(message, Accepted):
+                    self._put(job, sealed, part + 1)
                 else:
-                    self._denied(item_id, message)
+                    self._denied(job, message)
 
-            self._core.request(lambda number: PutPart(number, item_id, part, data), answered)
+            self._core.request(lambda number: PutPart(number, job.number, part, data), answered)
 
-    def _denied(self, item_id: bytes, message: ServerMessage | None) -> None:
-        if self._current != item_id or message is None:
+    def _denied(self, job: Job, message: ServerMessage | None) -> None:
+        if self._current is not job or message is None:
             return  # of an earlier session, or the session is lost
         if not isinstance(message, Denied):
-            self._wait(item_id, RETRY_S)
+            self._wait(job, RETRY_S)
         elif message.why in FOR_GOOD:
-            self._unsent(item_id, message.why)
+            self._unsent(job, message.why)
         elif message.why == "no-blob":  # the server has lost it: announce it anew
-            self._wait(item_id, LOST_AGAIN_S)
+            self._wait(job, LOST_AGAIN_S)
         else:
-            self._wait(item_id, max(float(message.retry_after_s), LOST_AGAIN_S))
+            self._wait(job, max(float(message.retry_after_s), LOST_AGAIN_S))
 
-    def _wait(self, item_id: bytes, seconds: float) -> None:
+    def _wait(self, job: Job, seconds: float) -> None:
         self._current = None
-        self._not_before[item_id] = self._core.now + seconds
+        self._not_before[job.number] = self._core.now + seconds
         self.pump()
 
-    def _unsent(self, item_id: bytes, why: str) -> None:
+    def _unsent(self, job: Job, why: str) -> None:
         self._current = None
-        if item_id in self._again:
-            self._again.discard(item_id)
+        if job.own:
+            self._core.commit(self._copies.tell(job.item, None), then=self._post.pump)
+            self.pump()
+            return
+        if job.item.id in self._again:
+            self._again.discard(job.item.id)
             self.pump()
             return
         self._core.warn(f"a voice message was not sent: {why}")
         if self._free():
             self._core.emit(Play(Tone.ERROR, False))  # whoever spoke has no other sign of it
-        self._core.commit(self._post.threads.unsent(item_id, why), then=self.pump)
+        self._core.commit(self._post.threads.unsent(job.item.id, why), then=self.pump)
 
-    def _withdraw(self, item_id: bytes) -> None:
+    def _withdraw(self, job: Job) -> None:
         """Its person deleted it while it was on its way."""
         self._current = None
-        self._core.request(lambda number: DropBlob(number, item_id), lambda message: None)
+        self._core.request(lambda number: DropBlob(number, job.number), lambda message: None)
         self.pump()
 
-    def _whole(self, item_id: bytes) -> None:
-        item = self._post.threads.get(item_id)
+    def _whole(self, job: Job) -> None:
+        item = self._post.threads.get(job.item.id)
         self._current = None
-        self._again.discard(item_id)
+        if job.own:
+            if isinstance(item, VoiceItem):
+                self._core.commit(self._copies.tell(item, job.blob), then=self._post.pump)
+            self.pump()
+            return
+        self._again.discard(job.item.id)
         if isinstance(item, VoiceItem) and item.blob is not None and not item.letter:
             letter, blob = self._core.chance.token(16), item.blob
             body = VoiceMessage(item.id, blob.key, blob.digest, blob.parts, item.duration_ms)

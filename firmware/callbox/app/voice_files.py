@@ -11,7 +11,7 @@ from callbox.app.voice_messages import VoiceMessages
 from callbox.audio import ogg
 from callbox.audio.recorder import LONGEST_MS, MOST_S
 from callbox.base.errors import WrongUse
-from callbox.conversations.items import VoiceItem
+from callbox.conversations.items import VoiceItem, sound_is_here
 from callbox.crypto.blobs import MAX_CONTENT_BYTES
 
 
@@ -51,7 +51,7 @@ class VoiceFiles:
         def read(content: bytes | None) -> None:
             sound = base64.b64encode(content or b"").decode()
             answer = {"ok": True, "id": item.id.hex(), "contact": item.contact, "sound": sound}
-            answers.append(answer if content else failure("The sound of this message cannot be read."))
+            answers.append(answer if content else failure("The sound of this message is not here.", item.problem))
 
         self._core.read_sound(item.id, read)
         control.wait(ask, lambda: answers[0] if answers else None, failure("The card is too slow."))
@@ -65,7 +65,7 @@ class VoiceFiles:
         if len(found) != 1:
             what = "Several voice messages begin" if found else "No voice message begins"
             raise WrongUse(f"{what} with {prefix!r}.", "`callbox messages` shows their numbers.")
-        if found[0].state in ("coming", "lost"):
+        if not sound_is_here(found[0]):
             why = found[0].problem or "It is still being fetched."
             raise WrongUse("The sound of this message is not here.", why)
         return found[0]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from callbox.app.calling import Calling
 from callbox.app.core import Core
 from callbox.app.downloads import Downloads, sound_writes
+from callbox.app.own_voices import TABLE as COPIES
+from callbox.app.own_voices import OwnVoices
 from callbox.app.people import People
 from callbox.app.post import Post
 from callbox.app.saved import Saved
@@ -54,7 +56,8 @@ class VoiceMessages:
         self._speaking = speaking
         self._take: Take | None = None
         self.muted: Callable[[], bool] = lambda: True
-        self.uploads = Uploads(core, post, self._line_is_free)
+        self.copies = OwnVoices(core, post, saved.store.load(COPIES))
+        self.uploads = Uploads(core, post, self.copies, self._line_is_free)
         self.downloads = Downloads(core, people, post, saved, self._line_is_free)
         post.inbox.on_voice = self.downloads.pump
 
@@ -133,7 +136,8 @@ class VoiceMessages:
         sealed = seal_blob(content, item_id, key)
         blob = BlobKey(key, digest_of(sealed), len(sealed) // PART_BYTES)
         item, writes = self._post.threads.voice_spoken(item_id, known.name, duration_ms, core.wall_ms, blob)
-        core.commit([*sound_writes(item_id, known.name, content), *writes], then=self.uploads.storing(item_id))
+        writes = [*sound_writes(item_id, known.name, content), *writes, *self.copies.spoken(item_id, content)]
+        core.commit(writes, then=self.uploads.storing(item_id))
         return item
 
     def _fail(self) -> None:

@@ -38,6 +38,7 @@ class BlobKey(msgspec.Struct, frozen=True):
     key: bytes
     digest: bytes
     parts: int
+    at: bytes = b""  # its number at the server, where that is not the item's: a copy for our own other boxes
 
 
 class VoiceItem(msgspec.Struct, frozen=True, tag="voice"):
@@ -70,6 +71,18 @@ class CallItem(msgspec.Struct, frozen=True, tag="call"):
 
 
 Item: TypeAlias = TextItem | VoiceItem | CallItem
+
+
+def is_coming(item: Item | None) -> bool:
+    """Say whether the sound of this item is still to be fetched: of a message to us, or of our own from another box."""
+    if not isinstance(item, VoiceItem):
+        return False
+    return item.state == "coming" or (item.blob is not None and item.blob.at != b"")
+
+
+def sound_is_here(item: VoiceItem) -> bool:
+    """Say whether what is stored of it is its whole sound, not sealed parts or nothing."""
+    return not is_coming(item) and item.state != "lost"
 
 
 def is_unread(item: Item) -> bool:

@@ -11,7 +11,17 @@ import msgspec
 from callbox.base.reasons import Reason
 from callbox.conversations.contacts import Contact
 from callbox.conversations.controls import Controls
-from callbox.conversations.items import BlobKey, CallItem, Item, TextItem, TextState, VoiceItem, VoiceState, is_unread
+from callbox.conversations.items import (
+    BlobKey,
+    CallItem,
+    Item,
+    TextItem,
+    TextState,
+    VoiceItem,
+    VoiceState,
+    is_coming,
+    is_unread,
+)
 from callbox.conversations.stores import DeleteItem, ForgetThread, PutItem, Write
 
 _ORDER: tuple[TextState, ...] = ("queued", "unsent", "sent", "delivered", "heard")
@@ -150,23 +160,33 @@ class Threads:
         item = VoiceItem(item_id, contact, False, at_ms, duration_ms, "coming", b"", blob, problem)
         return item, self._keep(item)
 
+    def voice_elsewhere(self, item: VoiceItem) -> list[Write]:
+        """Our person spoke on another box; the sound is to be fetched unless it has no blob."""
+        return [] if item.id in self._items else self._keep(item)
+
     def voice_came(self, item_id: bytes, duration_ms: int) -> list[Write]:
         """The sound is here, stored with these writes: it blinks, and nothing of the blob is needed any more."""
-        return self._changed(item_id, "coming", state="delivered", blob=None, duration_ms=duration_ms)
+        return self._fetched(item_id, "delivered", duration_ms=duration_ms)
 
     def voice_lost(self, item_id: bytes, problem: str) -> list[Write]:
         """The sound will never come."""
-        return self._changed(item_id, "coming", state="lost", blob=None, problem=problem)
+        return self._fetched(item_id, "lost", problem=problem)
 
     def voices(self, state: VoiceState) -> list[VoiceItem]:
         """Return the voice messages in this state, oldest first."""
         return [item for item in self._items.values() if isinstance(item, VoiceItem) and item.state == state]
 
-    def _changed(self, item_id: bytes, before: VoiceState, **fields: Any) -> list[Write]:
+    def coming(self) -> list[VoiceItem]:
+        """Return the voice messages whose sound is to be fetched, oldest first."""
+        return [item for item in self._items.values() if isinstance(item, VoiceItem) and is_coming(item)]
+
+    def _fetched(self, item_id: bytes, state: VoiceState, **fields: Any) -> list[Write]:
+        """The fetching of a sound is over. How far one of ours has come is another matter."""
         item = self._items.get(item_id)
-        if not isinstance(item, VoiceItem) or item.state != before:
+        if not isinstance(item, VoiceItem) or not is_coming(item):
             return []
-        return self._keep(msgspec.structs.replace(item, **fields))
+        fields["state"] = item.state if item.outgoing else state
+        return self._keep(msgspec.structs.replace(item, blob=None, **fields))
 
     # --- calls ---------------------------------------------------------------------------------------------
 
@@ -242,7 +262,7 @@ class Threads:
 
 def _raised(item: TextItem | VoiceItem, state: TextState) -> TextItem | VoiceItem:
     """Return a message of ours in a later state; what is on a device needs its key here no more."""
-    if isinstance(item, VoiceItem) and state in ("delivered", "heard"):
+    if isinstance(item, VoiceItem) and state in ("delivered", "heard") and not is_coming(item):
         return msgspec.structs.replace(item, state=state, blob=None)
     return msgspec.structs.replace(item, state=state)
 

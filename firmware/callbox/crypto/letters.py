@@ -22,6 +22,7 @@ from callbox.wire.bodies import (
     OwnMarks,
     OwnRecords,
     OwnText,
+    OwnVoice,
     Probe,
     Text,
     VoiceMessage,
@@ -41,6 +42,7 @@ _CLASSES_OF_BODY: dict[type, frozenset[str]] = {body: frozenset({"call"}) for bo
     DeviceList: frozenset({"mail"}),
     OwnRecords: frozenset({"mail"}),
     OwnText: frozenset({"mail"}),
+    OwnVoice: frozenset({"mail"}),
     OwnCall: frozenset({"mail"}),
     OwnMarks: frozenset({"mail"}),
 }

@@ -143,6 +143,19 @@ class OwnText(msgspec.Struct, frozen=True, tag="own-text"):
     ready_made: bool = False
 
 
+class OwnVoice(msgspec.Struct, frozen=True, tag="own-voice"):
+    """To our own devices: a voice message that was spoken on this one, how far it is, and its copy for them.
+
+    `sound` is None where the server takes no copy.
+    """
+
+    message_id: bytes
+    contact: AccountName
+    duration_ms: Number
+    mark: Words
+    sound: VoiceMessage | None = None
+
+
 class OwnCall(msgspec.Struct, frozen=True, tag="own-call"):
     """To our own devices: the line of a call that this one made, answered or declined."""
 
@@ -179,6 +192,7 @@ Body = (
     | DeviceList
     | OwnRecords
     | OwnText
+    | OwnVoice
     | OwnCall
     | OwnMarks
 )
