@@ -131,20 +131,12 @@ class Guest:
         drive = f"file={self.disk},format=qcow2,if=virtio,cache=writeback,l2-cache-size=16M,cache-clean-interval=0"
         kernel = (
             "console=ttyS0 ro loglevel=4 systemd.show_status=no mitigations=off tsc=reliable panic=-1"
-            " modprobe.blacklist=iTCO_wdt,lpc_ich,i2c_i801,pcspkr"
+            # Nothing of a PC, and of the security modules those that a Pi's kernel has.
+            " modprobe.blacklist=iTCO_wdt,lpc_ich,i2c_i801,pcspkr lsm=landlock,lockdown,yama,apparmor"
         )
         return [
-            *(
-                "-M",
-                "q35,sata=off,smbus=off,vmport=off,i8042=off",
-                "-nodefaults",
-                "-m",
-                str(MEMORY_MIB),
-                "-smp",
-                "1",
-                "-icount",
-                "shift=0,sleep=on",
-            ),
+            *("-M", "q35,sata=off,smbus=off,vmport=off,i8042=off", "-nodefaults", "-m", str(MEMORY_MIB)),
+            *("-smp", "1", "-icount", "shift=0,sleep=on"),
             # No AES instructions, as a Pi has none before the fifth; NumPy wants what Nehalem brought.
             *("-cpu", "Nehalem", "-rtc", f"base={rtc},clock=vm"),
             *("-kernel", str(self._image / "kernel"), "-initrd", str(self._image / "initrd")),

@@ -17,6 +17,10 @@ ln -s "/sys/devices/platform/$(cat $pi/dev_name)/$(cat $pi/header/chip_name)" /r
 { cat /proc/cpuinfo; printf 'Revision\t: 902120\nModel\t\t: Raspberry Pi Zero 2 W Rev 1.0\n'; } >/run/guest/cpuinfo
 mount --bind /run/guest/cpuinfo /proc/cpuinfo
 
+# What udev does with a light that a kernel brings; this one has been there since the initial ramdisk.
+chgrp gpio /sys/class/leds/ACT/{brightness,trigger}
+chmod g+w /sys/class/leds/ACT/{brightness,trigger}
+
 # One sound card for each box: the box on device 0; what goes in and out there is at the other end, device 1.
 modprobe snd-aloop enable=1,1 index=0,1 id=kitchen,workshop pcm_substreams=1,1
 

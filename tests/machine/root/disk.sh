@@ -34,9 +34,9 @@ for unit in callbox callbox-workshop; do
     printf '[Service]\nBindReadOnlyPaths=/run/guest/cpuinfo:/proc/cpuinfo\n' | drop_in $unit model
 done
 
-install -D -t "$root/opt/guest" "$here"/../inside/{agent.py,hardware.sh,join.sh,light.sh}
+install -D -t "$root/opt/guest" "$here"/../inside/{agent.py,hardware.sh,join.sh}
 install -m 0644 -t "$root/etc/systemd/system" "$here"/../inside/*.service
-chroot "$root" systemctl enable --quiet guest-agent.service guest-hardware.service guest-light.service \
+chroot "$root" systemctl enable --quiet guest-agent.service guest-hardware.service \
     callbox.service callbox-workshop.service callbox-signaling.service
 echo guest >"$root/etc/hostname"
 printf '127.0.0.1\tlocalhost guest\n::1\tlocalhost\n10.7.0.1\tserver\n' >"$root/etc/hosts"
@@ -59,7 +59,16 @@ modules=$(chroot "$root" modprobe -S "$version" --show-depends -a virtio_pci vir
         xz -dc "$root/$module" >"$first/$name"
         printf '/busybox insmod /%s\n' "$name"
     done
-    printf '/busybox mount -t ext4 -o ro /dev/vda /root && /busybox umount /dev && exec /busybox switch_root /root /sbin/init\n'
+    cat <<'END'
+/busybox mount -t ext4 -o ro /dev/vda /root && /busybox umount /dev
+/busybox mount -t sysfs sysfs /root/sys
+# The Pi's own activity light. No driver here makes LEDs of that name: plain files stand for it.
+cd /root/sys/class/leds && /busybox mount -t tmpfs -o mode=755 tmpfs . && cd /root/sys/class/leds && /busybox mkdir ACT
+echo 1 >ACT/max_brightness
+echo 0 >ACT/brightness
+echo 'none default-on [mmc0] timer' >ACT/trigger
+cd / && exec /busybox switch_root /root /sbin/init
+END
 } >"$first/init"
 chmod +x "$first/init"
 chroot "$root" sh -c 'cd /run/initrd && find . | cpio --quiet -o -H newc' >"$out/initrd"
