@@ -145,6 +145,7 @@ look_for_machine_tools() {
     [[ $purpose == machine ]] || return 0
     has_program qemu-system-x86_64 || lack qemu-system-x86 "the machine that the stories are told on"
     has_program qemu-img || lack qemu-utils "its disk"
+    has_program objcopy || lack binutils "the drivers in its initial ramdisk"
     has_program mmdebstrap || lack mmdebstrap "makes its Debian"
     PATH=/usr/sbin:$PATH has_program mke2fs || lack e2fsprogs "makes its file system"
 }

@@ -15,6 +15,7 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",
     "setpriv": "util-linux",
+    "objcopy": "binutils",
 }
 
 _figures = Figures()
