@@ -100,10 +100,10 @@ def test_a_server_that_knows_everything_is_told_nothing(desk: Desk, people: Peop
 
 def test_a_clock_that_nobody_set_knows_no_quiet_hours(desk: Desk, people: People) -> None:
     people.set_quiet_hours("00:00-23:59")
-    before = (people.minute_of_day, people.quiet_now())
+    before = (people.minute_of_week, people.quiet_now())
     people.clock_trusted, people.utc_offset_s = True, 2 * 3600
     assert before == (None, False)
-    assert (people.minute_of_day, people.quiet_now()) == (10 * 60, True)  # 08:00 UTC
+    assert (people.minute_of_week, people.quiet_now()) == (10 * 60, True)  # 08:00 UTC
 
 
 def test_only_a_confirmed_contact_can_be_called(desk: Desk, people: People, contacts: Contacts) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbox.app import announcing, interrupted
-from callbox.app.phrases import languages, load_phrases, placeholders, read_table
+from callbox.app.phrases import languages, load_phrases, placeholders, read_table, spoken_link
 from callbox.base.errors import WrongUse
 from callbox.base.reasons import Reason
 from callbox.conversations.admission import admit
@@ -66,7 +66,7 @@ def every_chain() -> Iterable[tuple[str, ...]]:
 
 
 def test_every_reason_why_a_call_did_not_ring_has_its_words() -> None:
-    links = {link for chain in every_chain() for link in chain}
+    links = {spoken_link(link) for chain in every_chain() for link in chain}
     calls = "\n".join(path.read_text() for path in (APP.parent / "calls").glob("*.py"))
     links |= set(re.findall(r'\("([a-z ]+)",\)', calls)) | {interrupted.RESTARTED, interrupted.RESTARTED_TALKING}
     assert len(links) > 25
@@ -104,4 +104,4 @@ def test_a_language_that_is_not_there_is_told_with_those_that_are() -> None:
 
 
 def test_a_link_without_words_in_this_language_is_said_as_it_is() -> None:
-    assert load_phrases("de").chain(["quiet hours", "something new"]) == "Ruhezeit, something new"
+    assert load_phrases("de").chain(["quiet hours (22:00-07:00)", "something new"]) == "Ruhezeit, something new"

@@ -3,6 +3,7 @@
 from itertools import product
 from typing import Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,8 @@ from callbox.base.errors import WrongUse
 from callbox.base.reasons import Reason
 from callbox.conversations.admission import RecentRings, TextWelcome, admit, welcome_text
 from callbox.conversations.contacts import Contact
-from callbox.conversations.controls import Controls, format_quiet, keep_controls, load_controls, parse_quiet
+from callbox.conversations.controls import EVERY_DAY, Controls, format_quiet, keep_controls, load_controls, parse_quiet
+from callbox.conversations.stores import Put, StoreFault
 from callbox.conversations.stores.memory import MemoryStore
 from callbox.wire.records import ROWS
 
@@ -52,7 +54,7 @@ NOON, MIDNIGHT = 12 * 60, 0
 def test_one_answer_per_control(
     contact: Contact | None, controls: Controls, minutes: int | None, act: Act, reason: Reason | None, last_word: str
 ) -> None:
-    answer = admit(contact, controls, now=1000.0, wall_minutes=minutes)
+    answer = admit(contact, controls, now=1000.0, week_minute=minutes)
     assert (answer.act, answer.reason) == (act, reason)
     assert answer.chain[-1].startswith(last_word)
 
@@ -167,27 +169,71 @@ def test_what_becomes_of_a_text(
     ],
 )
 def test_quiet_hours_start_in_and_end_out(window: str, quiet_at: list[int], loud_at: list[int]) -> None:
-    controls = Controls(quiet=(parse_quiet(window),))
+    controls = Controls(quiet=parse_quiet(window))
     assert all(controls.is_quiet_hour(minute) for minute in quiet_at)
     assert not any(controls.is_quiet_hour(minute) for minute in loud_at)
 
 
-@given(MINUTES, MINUTES)
-def test_quiet_hours_are_read_as_they_are_written(start: int, end: int) -> None:
-    text = format_quiet([(start, end)])
-    if start == end:
+WEEK = 7 * 1440
+SPANS = st.tuples(MINUTES, MINUTES, st.integers(1, EVERY_DAY))
+
+
+@given(st.lists(SPANS, min_size=1, max_size=8))
+def test_quiet_hours_are_read_as_they_are_written(spans: list[tuple[int, int, int]]) -> None:
+    text = format_quiet(spans)
+    if any(start == end for start, end, _ in spans):
         with pytest.raises(WrongUse, match="do not disturb"):
             parse_quiet(text)
     else:
-        assert parse_quiet(text) == (start, end)
+        read = parse_quiet(text)
+        assert parse_quiet(format_quiet(read)) == read
+        quiet = [any(Controls(quiet=(span,)).is_quiet_hour(minute) for span in spans) for minute in range(0, WEEK, 7)]
+        assert quiet == [Controls(quiet=read).is_quiet_hour(minute) for minute in range(0, WEEK, 7)]
+
+
+def test_quiet_hours_of_some_days_begin_on_those_days() -> None:
+    controls = Controls(quiet=parse_quiet("sun-thu 22:00-07:00, Fri SAT 23:30 - 09:00, wed 13:00-14:00"))
+    assert format_quiet(controls.quiet) == "Mon-Thu Sun 22:00-07:00, Fri Sat 23:30-09:00, Wed 13:00-14:00"
+
+    def quiet(day: int, clock: str) -> bool:
+        hours, minutes = map(int, clock.split(":"))
+        return controls.is_quiet_hour(day * 1440 + hours * 60 + minutes)
+
+    monday, wednesday, friday, saturday, sunday = 0, 2, 4, 5, 6
+    assert quiet(monday, "06:59"), "it began on Sunday"
+    assert not quiet(monday, "07:00")
+    assert [quiet(wednesday, clock) for clock in ("12:59", "13:00", "13:59", "14:00")] == [False, True, True, False]
+    assert quiet(friday, "06:59"), "it began on Thursday"
+    assert [quiet(friday, clock) for clock in ("22:00", "23:29", "23:30")] == [False, False, True]
+    assert [quiet(saturday, clock) for clock in ("08:59", "09:00", "22:30")] == [True, False, False]
+    assert [quiet(sunday, clock) for clock in ("08:59", "09:00", "22:00")] == [True, False, True]
+
+
+def test_why_it_was_quiet_names_the_span() -> None:
+    controls = Controls(quiet=parse_quiet("13:00-14:00, mon-fri 22:00-07:00"))
+    assert "quiet hours (Mon-Fri 22:00-07:00)" in admit(FRIEND, controls, 0.0, 23 * 60).chain
+    assert "quiet hours (13:00-14:00)" in admit(FRIEND, controls, 0.0, 13 * 60).chain
 
 
 @pytest.mark.parametrize(
-    "text", ["", "22:00", "22:00-", "25:00-07:00", "24:01-07:00", "22:60-07:00", "22-7", "a:b-c:d"]
+    "text",
+    [
+        *("", "22:00", "22:00-", "25:00-07:00", "24:01-07:00", "22:60-07:00", "22-7", "a:b-c:d"),
+        *("mon", "mon-fri", "22:00-07:00 mon", "mo-fr 22:00-07:00", "mon-wed-fri 22:00-07:00", "mon 22:00", "-"),
+    ],
 )
 def test_what_is_no_span_is_refused(text: str) -> None:
     with pytest.raises(WrongUse, match="22:00-07:00"):
         parse_quiet(text)
+
+
+def test_spans_of_an_earlier_version_are_read_and_nonsense_is_not() -> None:
+    store = MemoryStore()
+    store.commit([Put("controls", "controls", msgspec.msgpack.encode({"quiet": [[1320, 420]]}))])
+    assert format_quiet(load_controls(store.load("controls")).quiet) == "22:00-07:00"
+    store.commit([Put("controls", "controls", msgspec.msgpack.encode({"quiet": [[1320]]}))])
+    with pytest.raises(StoreFault):
+        load_controls(store.load("controls"))
 
 
 def test_controls_are_kept() -> None:

@@ -62,6 +62,7 @@ def test_a_conversation_is_played_with_every_mark_and_reason(
         ("voice", "heard"),
         ("call", "quiet"),
     ]
-    assert told["why"] == ["calls are enabled", "quiet hours", "may not break through"]
+    assert told["why"][0::2] == ["calls are enabled", "may not break through"]
+    assert told["why"][1].startswith("quiet hours (")
     assert told["stoi"] > 0.7
     assert len(read_wav(Path(told["heard"]))) > demo_conversation.VOICE_S * RATE_HZ

@@ -125,6 +125,11 @@ class Announcing:
         if self._core.settings.speech.announce and self._reading.contact is None and not self.recording():
             self._speaking.say(key)
 
+    def refused(self, key: str) -> None:
+        """Say why a press did nothing; whoever pressed asked for it."""
+        if self._reading.contact is None and not self.recording():
+            self._speaking.say(key)
+
     def link_asked(self) -> None:
         """A further box asks to be linked: its person waits for an answer."""
         self._core.emit(Play(Tone.MESSAGE, False))

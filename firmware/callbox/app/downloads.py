@@ -196,7 +196,7 @@ class Downloads:
         people = self._people
         if (
             not item.outgoing
-            and welcome_text(people.get(item.contact), people.controls, people.minute_of_day, 0) == "read"
+            and welcome_text(people.get(item.contact), people.controls, people.minute_of_week, 0) == "read"
         ):
             self._core.emit(Play(Tone.MESSAGE, False))
         self._is_done(number)

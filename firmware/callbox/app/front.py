@@ -146,6 +146,7 @@ class Front:
         for intent in means.meaning(gesture, self.view(pressed_at)):
             if self._core.settings.family.panel_lock and isinstance(intent, LOCKED_AWAY):
                 self._core.emit(audio.Play(Tone.ERROR, False))
+                self._spoken.announcing.refused("panel_locked")
             elif isinstance(intent, means.CallBack):
                 self._dial(self._read_contact(pressed_at) or self._post.last_contact)
             elif isinstance(intent, means.Record) and intent.slot is None:

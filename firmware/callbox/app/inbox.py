@@ -223,7 +223,7 @@ class Inbox:
             return "drop" if contact is not None and contact.permission == "blocked" else "read"
         size = len(inner.body.text.encode())
         only_contacts = self._core.settings.family.only_contacts
-        welcome = welcome_text(contact, people.controls, people.minute_of_day, size, only_contacts=only_contacts)
+        welcome = welcome_text(contact, people.controls, people.minute_of_week, size, only_contacts=only_contacts)
         return "drop" if welcome == "request" and people.requests >= MAX_REQUESTS else welcome
 
     def _text(self, inner: Inner, body: Text, record: DeviceRecord, problem: str) -> list[Write]:

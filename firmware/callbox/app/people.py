@@ -15,7 +15,14 @@ from callbox.base.admission import Admission
 from callbox.base.errors import WrongUse
 from callbox.conversations import admission
 from callbox.conversations.contacts import Consent, Contact, Contacts
-from callbox.conversations.controls import MINUTES_PER_DAY, Controls, format_quiet, keep_controls, parse_quiet
+from callbox.conversations.controls import (
+    MINUTES_PER_DAY,
+    MINUTES_PER_WEEK,
+    Controls,
+    format_quiet,
+    keep_controls,
+    parse_quiet,
+)
 from callbox.conversations.stores import Write
 from callbox.crypto.records import card_fingerprint, safety_number
 from callbox.wire.names import valid_name
@@ -25,6 +32,7 @@ from callbox.wire.signals import Accepted, ServerMessage, SetCalls, SetRow, Welc
 MOST_DIAL_SLOTS = 9
 MOST_QUIET_SPANS = 8
 STYLES = ("full", "rising", "light")
+EPOCH_DAY = 3  # the first of January 1970 was a Thursday
 MAY_CALL: tuple[Row, ...] = ("ring", "knock")
 
 
@@ -90,11 +98,11 @@ class People:
         return sum(contact.permission == "request" for contact in self._contacts.all())
 
     @property
-    def minute_of_day(self) -> int | None:
-        """Minute of the local day; None while the clock cannot be trusted."""
+    def minute_of_week(self) -> int | None:
+        """Minute of the local week, counted from Monday's midnight; None while the clock cannot be trusted."""
         if not self.clock_trusted:
             return None
-        return (self._core.wall_ms // 60_000 + self.utc_offset_s // 60) % MINUTES_PER_DAY
+        return (self._core.wall_ms // 60_000 + self.utc_offset_s // 60 + EPOCH_DAY * MINUTES_PER_DAY) % MINUTES_PER_WEEK
 
     def admit(self, name: str, knock: bool, dialling: bool) -> Admission:
         """Decide about a call that has proven to be live, and remember that it came."""
@@ -103,7 +111,7 @@ class People:
             contact,
             self.controls,
             now,
-            self.minute_of_day,
+            self.minute_of_week,
             self._recent.of(name),
             knock=knock,
             dialling=dialling,
@@ -113,7 +121,7 @@ class People:
 
     def quiet_now(self) -> bool:
         """Say whether do not disturb or a quiet hour holds at this moment."""
-        minute = self.minute_of_day
+        minute = self.minute_of_week
         return self.controls.do_not_disturb or (minute is not None and self.controls.is_quiet_hour(minute))
 
     def all(self) -> list[Contact]:
@@ -262,11 +270,11 @@ class People:
         self.on_confirmed(valid_name(name))
 
     def set_quiet_hours(self, span: str | None) -> dict[str, Any]:
-        """Keep spans of the day quiet, separated by commas, or none. Raises WrongUse."""
-        spans = tuple(parse_quiet(part) for part in span.split(",")) if span else ()
+        """Keep spans of the day or week quiet (see `parse_quiet`), or none. Raises WrongUse."""
+        spans = parse_quiet(span) if span else ()
         if len(spans) > MOST_QUIET_SPANS:
             raise WrongUse(f"There may be {MOST_QUIET_SPANS} quiet spans.", "Join some of them.")
-        self._keep(msgspec.structs.replace(self.controls, quiet=tuple(dict.fromkeys(spans))))
+        self._keep(msgspec.structs.replace(self.controls, quiet=spans))
         return {"ok": True, "quiet": format_quiet(self.controls.quiet)}
 
     def set_calls(self, enabled: bool) -> None:

@@ -34,7 +34,7 @@ class Phrases:
 
     def chain(self, links: Iterable[str]) -> str:
         """Return the chain of reasons why a call did not ring; a link that has no translation stays as it is."""
-        return ", ".join(self._links.get(link, link) for link in links)
+        return ", ".join(self._links.get(link, link) for link in map(spoken_link, links))
 
     def time(self, local_ms: int) -> str:
         """Return the time of the day. `local_ms`: Unix milliseconds of local time."""
@@ -51,6 +51,11 @@ class Phrases:
         if days > 1:
             return self.say("days_ago", count=days)
         return self.say("yesterday_at" if days else "at", time=self.time(local_ms))
+
+
+def spoken_link(link: str) -> str:
+    """Return a link of the chain without what is for the eye alone: `quiet hours (22:00-07:00)`."""
+    return link.partition(" (")[0]
 
 
 def languages() -> list[str]:

@@ -1,5 +1,7 @@
 """Who may ring: one pure answer per incoming call, with the chain of reasons that `callbox why` prints.
 
+What stands in parentheses in a link of the chain is for the eye: spoken, it is left out.
+
 The order of the questions matters. A blocked or unknown caller learns nothing from our controls; a person whom we
 are dialling ourselves is not kept out by controls that are meant for being called.
 """
@@ -12,7 +14,7 @@ from callbox.base.admission import Admission
 from callbox.base.reasons import Reason
 from callbox.base.time import Instant
 from callbox.conversations.contacts import Contact
-from callbox.conversations.controls import Controls
+from callbox.conversations.controls import Controls, format_quiet
 
 BREAKTHROUGH_S = 180.0
 MAX_REQUEST_BYTES = 1024
@@ -23,7 +25,7 @@ def admit(
     contact: Contact | None,
     controls: Controls,
     now: Instant,
-    wall_minutes: int | None,
+    week_minute: int | None,
     recent_rings: Iterable[Instant] = (),
     *,
     knock: bool = False,
@@ -31,7 +33,8 @@ def admit(
 ) -> Admission:
     """Decide how a proven call from `contact` may make itself known.
 
-    `wall_minutes`: minute of the local day, None while the clock is not trusted (quiet hours then do not apply).
+    `week_minute`: minute of the local week, counted from Monday's midnight; None while the clock is not trusted (quiet
+    hours then do not apply).
     `recent_rings`: when this contact rang before. `knock`: the caller only knocks. `dialling`: we are calling this
     contact at this moment.
     """
@@ -49,7 +52,7 @@ def admit(
         return Admission("refuse", Reason.CALLS_DISABLED, ("calls are disabled",))
     if contact.silenced:
         return Admission("silent", Reason.SILENCED, ("calls are enabled", "silenced"))
-    quiet, chain = _quiet(contact, controls, now, wall_minutes, recent_rings)
+    quiet, chain = _quiet(contact, controls, now, week_minute, recent_rings)
     if quiet:
         return Admission("refuse", Reason.QUIET, chain)
     if knock or contact.permission == "knock":
@@ -61,7 +64,7 @@ def admit(
 def welcome_text(
     contact: Contact | None,
     controls: Controls,
-    wall_minutes: int | None,
+    week_minute: int | None,
     size_bytes: int,
     *,
     only_contacts: bool = False,
@@ -78,7 +81,7 @@ def welcome_text(
         return "request" if size_bytes <= MAX_REQUEST_BYTES else "drop"
     if contact.permission in ("blocked", "request"):
         return "drop"
-    quiet_hour = wall_minutes is not None and controls.is_quiet_hour(wall_minutes)
+    quiet_hour = week_minute is not None and controls.is_quiet_hour(week_minute)
     if contact.silenced or not contact.notify or controls.do_not_disturb or quiet_hour:
         return "quietly"
     return "read"
@@ -104,16 +107,17 @@ _MAY = {"request": "send one request", "message": "send messages"}
 
 
 def _quiet(
-    contact: Contact, controls: Controls, now: Instant, wall_minutes: int | None, recent_rings: Iterable[Instant]
+    contact: Contact, controls: Controls, now: Instant, week_minute: int | None, recent_rings: Iterable[Instant]
 ) -> tuple[bool, tuple[str, ...]]:
     if controls.do_not_disturb:
         cause = "do not disturb"
-    elif controls.quiet and wall_minutes is None:
+    elif controls.quiet and week_minute is None:
         return False, ("calls are enabled", "quiet hours do not apply while the clock is not set")
-    elif wall_minutes is not None and controls.is_quiet_hour(wall_minutes):
-        cause = "quiet hours"
     else:
-        return False, ("calls are enabled",)
+        span = controls.quiet_span(week_minute) if week_minute is not None else None
+        if span is None:
+            return False, ("calls are enabled",)
+        cause = f"quiet hours ({format_quiet([span])})"
     if not contact.breakthrough:
         return True, ("calls are enabled", cause, "may not break through")
     if any(0 <= now - ring <= BREAKTHROUGH_S for ring in recent_rings):

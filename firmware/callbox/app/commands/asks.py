@@ -41,12 +41,10 @@ def add(adder: Adder) -> None:
     ):
         add_on_off(adder.add(name, help_line, _switch(name), f"callbox {name} on"))
 
-    quiet = adder.add(
-        "quiet", "turn do not disturb on or off, or set quiet hours", _quiet, "callbox quiet 22:00-07:00 13:00-14:30"
-    )
-    quiet.add_argument(
-        "state", nargs="+", help="on, off, spans of the day such as 22:00-07:00, or `never` for no quiet hours"
-    )
+    example = "callbox quiet mon-fri 22:00-07:00 sat sun 23:30-09:00"
+    quiet = adder.add("quiet", "turn do not disturb on or off, or set quiet hours", _quiet, example)
+    spans = "spans such as 22:00-07:00, each after the days on which it begins unless it begins every day"
+    quiet.add_argument("state", nargs="+", help=f"on, off, {spans}, or `never` for no quiet hours")
 
     _add_threads(adder)
 
