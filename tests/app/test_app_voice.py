@@ -1,10 +1,14 @@
 """The voice's way past the box: which lane, which route, and what is dropped."""
 
+from collections.abc import Callable
+
 import pytest
 
 from callbox.app.voice import Voice
 from callbox.audio.devices.simulated import SimulatedDevices
 from callbox.audio.engine import Engine
+from callbox.audio.facts import Command, NoteUnsent
+from callbox.lanes.facts import LaneFacts
 from callbox.link.events import CONTROL_LANE, LaneOpened, LaneReceived, Opening
 from callbox.wire.media import MEDIA_TYPE, pack_media
 
@@ -17,6 +21,9 @@ class NotedTransport:
     def __init__(self) -> None:
         self.sent: list[tuple[int, bytes]] = []
         self.queued: dict[int, int] = {}
+        self.said: dict[int, LaneFacts] = {}
+        self.acknowledged: list[int] = []
+        self.given_up: list[int] = []
 
     def open(self, lane: int, opening: Opening = 0) -> None: ...
 
@@ -35,6 +42,15 @@ class NotedTransport:
     def queued_bytes(self, lane: int) -> int:
         return self.queued.get(lane, 0)
 
+    def facts(self, lane: int) -> LaneFacts | None:
+        return self.said.get(lane)
+
+    def acknowledge(self, lane: int) -> None:
+        self.acknowledged.append(lane)
+
+    def give_up(self, lane: int, why: str) -> None:
+        self.given_up.append(lane)
+
 
 class Way:
     """A voice between an engine that never ran and a transport that only notes."""
@@ -42,10 +58,16 @@ class Way:
     def __init__(self) -> None:
         self.engine = Engine(SimulatedDevices([]), lambda fact: None)
         self.transport = NotedTransport()
-        self.voice = Voice(self.engine, self.transport, lambda: 1.0)
+        self.now = 1.0
+        self.wakes: dict[float, Callable[[], None]] = {}
+        self.voice = Voice(self.engine, self.transport, lambda: self.now, self.wake)
+
+    def wake(self, due: float, act: Callable[[], None]) -> Callable[[], None]:
+        self.wakes[due] = act
+        return lambda: self.wakes.pop(due, None) and None
 
     def speak(self, frame: bytes = b"sealed") -> None:
-        self.engine.outbound.put((1.0, frame))
+        self.engine.outbound.put((self.now, frame))
         self.voice.pump()
 
     def heard(self) -> list[bytes]:
@@ -75,13 +97,66 @@ def test_the_sessions_own_connection_carries_it_until_a_lane_is_up(way: Way) -> 
     assert way.transport.sent[0][1] == pack_media(ROUTE, [b"sealed"])
 
 
-def test_of_several_lanes_the_emptiest_is_taken(way: Way) -> None:
+def test_a_lane_that_takes_no_more_is_left_alone(way: Way) -> None:
     way.voice.attach(ROUTE)
     way.voice.lane_up(1)
     way.voice.lane_up(2)
     way.transport.queued = {1: 500}
     way.speak()
     assert [lane for lane, _ in way.transport.sent] == [2]
+
+
+def test_an_answer_that_is_overdue_wakes_it_and_the_voice_goes_another_way(way: Way) -> None:
+    way.voice.attach(ROUTE)
+    way.voice.lane_up(1)
+    way.voice.lane_up(2)
+    way.transport.said = {1: LaneFacts(500, holes=True, rtt_s=0.01, least_rtt_s=0.01)}
+    way.speak()
+    way.now += 0.01
+    way.speak(b"second")
+    [(due, act)] = way.wakes.items()
+    assert 1.012 < due < 1.05
+    way.now = due
+    del way.wakes[due]
+    act()
+    assert way.transport.sent[-1] == (2, pack_media(ROUTE, [b"sealed", b"second"]))
+    way.voice.detach()
+    assert way.wakes == {}
+
+
+def test_a_lane_that_stays_stalled_is_given_up(way: Way) -> None:
+    way.voice.attach(ROUTE)
+    way.voice.lane_up(1)
+    way.voice.lane_up(2)
+    way.transport.said = {1: LaneFacts(500)}
+    for _ in range(150):
+        way.speak()
+        way.now += 0.01
+    assert set(way.transport.given_up) == {1}
+
+
+def test_what_comes_where_nothing_of_ours_goes_is_acknowledged_at_once(way: Way) -> None:
+    way.voice.attach(ROUTE)
+    way.voice.lane_up(1)
+    way.voice.lane_up(2)
+    way.speak()
+    way.voice.took(LaneReceived(1, pack_media(ROUTE, [b"frame"])))
+    way.voice.took(LaneReceived(2, pack_media(ROUTE, [b"frame"])))
+    assert way.transport.acknowledged == [2]
+
+
+def test_the_rate_control_is_told_what_does_not_get_out(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Command] = []
+    monkeypatch.setattr(way.engine, "command", told.append)
+    way.voice.attach(ROUTE)
+    way.voice.lane_up(1)
+    way.speak()
+    assert told == []
+    way.transport.queued = {1: 500}
+    way.speak()
+    way.transport.queued = {}
+    way.speak()
+    assert [command.waiting_bytes for command in told if isinstance(command, NoteUnsent)] == [506, 0]
 
 
 def test_only_frames_of_the_attached_route_are_heard(way: Way) -> None:

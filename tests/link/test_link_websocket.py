@@ -11,7 +11,7 @@ import pytest
 
 from callbox.base.errors import WrongUse
 from callbox.link.events import LaneClosed, LaneOpened, LaneReceived
-from callbox.link.transports.dialling import Address, parse_address, told_failure, tune
+from callbox.link.transports.dialling import Address, parse_address, told_failure
 
 if TYPE_CHECKING:
     from link.conftest import Authority, RealBench
@@ -152,20 +152,6 @@ async def test_a_reset_is_told_in_words(real_bench: "RealBench") -> None:
     [closed] = real_bench.seen[1:]
     assert isinstance(closed, LaneClosed)
     assert closed.kind == "network"
-
-
-def test_media_sockets_send_at_once_and_hold_almost_nothing() -> None:
-    with socket.socket() as media, socket.socket() as control, socket.socket(socket.AF_INET6) as six:
-        tune(media, media=True)
-        tune(control, media=False)
-        tune(six, media=True)
-        for one in (media, control, six):
-            assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        assert media.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 512
-        assert media.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 64 * 1024
-        assert media.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) >> 2 == 46
-        assert six.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS) >> 2 == 46
-        assert control.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 0
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def back_after(play: Play, at: float) -> float:
     [
         (Conditions(5), False, 1.5),
         (Conditions(25, 10, 0.01), False, 1.6),
-        (Conditions(50, 20, 0.02), False, 2.0),
+        (Conditions(50, 20, 0.02), False, 2.1),
         (Conditions(25, 10, 0.01), True, 0.9),
     ],
 )

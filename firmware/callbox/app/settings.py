@@ -42,7 +42,12 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How calls are made and taken."""
 
-    lanes: Annotated[int, Meta(description="Connections that carry the voice during a call.", ge=1, le=4)] = 1
+    lanes: Annotated[
+        int,
+        Meta(
+            description="Connections for the voice in a call: one talks, the others save what it holds up.", ge=1, le=6
+        ),
+    ] = 4
     ready_text: Annotated[
         str, Meta(description="What is sent when a call is declined by holding the calls button.", max_length=500)
     ] = "I can't talk right now."

@@ -94,7 +94,7 @@ class World:
         self._engine = make_engine(self._from_thread)
         self._queue: asyncio.Queue[happened.Event] = asyncio.Queue()
         self._transport = make_transport(self._from_transport)
-        self._voice = Voice(self._engine, self._transport, self.now)
+        self._voice = Voice(self._engine, self._transport, self.now, self._wake)
         self._sound = SoundThread(self._engine, self._sound_crashed)
         self._speech = SpeechThread(speech_voice or NoVoice(), self._from_thread)
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
@@ -207,6 +207,9 @@ class World:
 
     def _sound_crashed(self, why: str) -> None:
         self._from_thread(audio.SoundLost(f"The audio thread failed and goes on: {why}"))
+
+    def _wake(self, due: Instant, act: Callable[[], None]) -> Callable[[], None]:
+        return self._loop.call_at(due, act).cancel
 
     def _call_loop(self, callback: Callable[..., None], *arguments: Any) -> None:
         if not self._loop.is_closed():

@@ -177,7 +177,7 @@ class SimulatedBox:
         self._transport = SimulatedTransport(self.world.network, self.name, self._lane_event)
         self._engine = Engine(SimulatedDevices([self.card]), self._event, codec=self.tap)
         self._engine.on_command = self._wake_engine
-        self._voice = Voice(self._engine, self._transport, lambda: self.world.now)
+        self._voice = Voice(self._engine, self._transport, lambda: self.world.now, self.world.network.wake)
         self._engine.on_outbound = self._voice.pump
         self._transport.readdress(saved.membership.address)
         self._box = Box(self.settings, self.board, saved, place, self.world.chance)

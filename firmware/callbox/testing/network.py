@@ -24,6 +24,7 @@ from typing import Literal, TypeAlias
 
 from callbox.base.chance import Chance
 from callbox.base.time import Instant
+from callbox.lanes.facts import LaneFacts, wire_bytes
 
 SEGMENT_BYTES = 1400
 FRAME_BYTES = 90  # of TCP, IP, TLS and WebSocket around each message
@@ -107,6 +108,13 @@ class End:
     def queued_bytes(self) -> int:
         """What TCP has not sent yet, because too much before it is unacknowledged."""
         return sum(_size(item) for item in islice(self._undelivered, WINDOW_MESSAGES, None))
+
+    @property
+    def facts(self) -> LaneFacts:
+        """What a kernel would say of this end: everything that has not arrived is unacknowledged."""
+        least_s = 2 * self._network.access(self.place).conditions.delay_ms / 1000
+        unacked = sum(wire_bytes(len(item[1]), self._direction == "up") for item in self._undelivered)
+        return LaneFacts(unacked, self.queued_bytes, False, least_s, 0.0, least_s)
 
     def send(self, data: bytes) -> bool:
         if self.open:
@@ -222,6 +230,12 @@ class Network:
     def at(self, instant: Instant, act: Callable[[], None]) -> None:
         self._entries += 1
         heapq.heappush(self._agenda, (instant, self._entries, act))
+
+    def wake(self, due: Instant, act: Callable[[], None]) -> Callable[[], None]:
+        """Call `act` at `due` unless what is returned is called before."""
+        entry: list[Callable[[], None]] = [act]
+        self.at(due, lambda: entry[0]() if entry else None)
+        return entry.clear
 
     # --- pipes ------------------------------------------------------------------------------------------------
 

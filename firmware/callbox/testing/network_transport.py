@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
+from callbox.lanes.facts import LaneFacts
 from callbox.link.events import (
     CONTROL_LANE,
     LaneClosed,
@@ -50,7 +51,7 @@ class SimulatedTransport:
         most = CONTROL_QUEUE_BYTES if lane == CONTROL_LANE else MEDIA_QUEUE_BYTES
         if end.open and end.queued_bytes + len(data) > most:
             if lane == CONTROL_LANE:
-                self._network.at(self._network.now, lambda: self._overflow(lane, end))
+                self._network.at(self._network.now, lambda: self._give_up(lane, end, "The network takes nothing more."))
             return False
         return end.send(data)
 
@@ -67,6 +68,18 @@ class SimulatedTransport:
         end = self._lanes.get(lane)
         return end.queued_bytes if end else 0
 
+    def facts(self, lane: int) -> LaneFacts | None:
+        end = self._lanes.get(lane)
+        return end.facts if end is not None and end.open else None
+
+    def acknowledge(self, lane: int) -> None:
+        """What arrives is acknowledged at once."""
+
+    def give_up(self, lane: int, why: str) -> None:
+        end = self._lanes.get(lane)
+        if end is not None:
+            self._network.at(self._network.now, lambda: self._give_up(lane, end, why))
+
     def readdress(self, server: str) -> None:
         self.server = server
 
@@ -74,11 +87,11 @@ class SimulatedTransport:
         for lane in list(self._lanes):
             self.close(lane)
 
-    def _overflow(self, lane: int, end: End) -> None:
+    def _give_up(self, lane: int, end: End, why: str) -> None:
         if self._lanes.get(lane) is end:
             hear = end.hear
             end.close()
-            hear(PipeClosed("The network takes nothing more."))
+            hear(PipeClosed(why))
 
     def _hear(self, lane: int, opening: Opening, event: PipeEvent) -> None:
         told: TransportEvent

@@ -7,6 +7,7 @@ real members share: addresses, TLS and errors in a person's words. One contract 
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
+from callbox.lanes.facts import LaneFacts
 from callbox.link.events import CloseLane, LaneEffect, Opening, OpenLane, PingLane, SendOnLane, TransportEvent
 
 Events: TypeAlias = Callable[[TransportEvent], None]
@@ -42,6 +43,18 @@ class Transport(Protocol):
         """Return how many bytes wait in front of the network; 0 for a lane that is not open."""
         ...
 
+    def facts(self, lane: int) -> LaneFacts | None:
+        """Return what the kernel says of a lane now; None: it is not open, or the kernel cannot tell."""
+        ...
+
+    def acknowledge(self, lane: int) -> None:
+        """Have what this lane brought acknowledged now, where the kernel would wait for bytes to ride along with."""
+        ...
+
+    def give_up(self, lane: int, why: str) -> None:
+        """End a lane that serves no more; LaneClosed follows, as if the network had ended it."""
+        ...
+
     def readdress(self, server: str) -> None:
         """Open lanes to this HOST:PORT from now on."""
         ...
@@ -68,6 +81,13 @@ class NoTransport:
 
     def queued_bytes(self, lane: int) -> int:
         return 0
+
+    def facts(self, lane: int) -> LaneFacts | None:
+        return None
+
+    def acknowledge(self, lane: int) -> None: ...
+
+    def give_up(self, lane: int, why: str) -> None: ...
 
     def readdress(self, server: str) -> None: ...
 

@@ -16,10 +16,6 @@ from callbox.link.events import ClosedKind
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which the ssl module does not name
 _HOSTNAME_MISMATCH = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _WRONG_TIME = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
-_EXPEDITED = 46 << 2  # DSCP EF, the class of voice (RFC 3246)
-_MEDIA_SEND_BUFFER = 32 * 1024
-_MEDIA_UNSENT_BYTES = 512
-_CONTROL_UNSENT_BYTES = 16 * 1024
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL)
 
 
@@ -58,29 +54,6 @@ def client_tls(authority: bytes | None, clock_trusted: bool = True) -> ssl.SSLCo
     if not clock_trusted:
         context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
     return context
-
-
-def tune(connected: socket.socket, media: bool) -> None:
-    """Set a TCP socket for small messages that must not wait; for media, also to hold almost nothing unsent.
-
-    What waits in the kernel can no longer be dropped when it becomes stale. An option that a kernel lacks is
-    left out: the call works without.
-    """
-    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-    unsent = _MEDIA_UNSENT_BYTES if media else _CONTROL_UNSENT_BYTES
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        options.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent))
-    if media:
-        options.append((socket.SOL_SOCKET, socket.SO_SNDBUF, _MEDIA_SEND_BUFFER))
-        if connected.family == socket.AF_INET6:
-            options.append((socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED))
-        else:
-            options.append((socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED))
-    for level, option, value in options:
-        try:
-            connected.setsockopt(level, option, value)
-        except OSError:
-            continue
 
 
 def told_failure(error: BaseException, server: Address) -> tuple[str, ClosedKind]:

@@ -8,6 +8,7 @@ the very read that brought it, and `send` writes at once or queues; no task runs
 """
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable
 
@@ -18,6 +19,8 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from callbox.lanes.facts import LaneFacts, lane_facts
+from callbox.lanes.sockets import acknowledge, told, tune
 from callbox.link.events import (
     CONTROL_LANE,
     ClosedKind,
@@ -30,7 +33,7 @@ from callbox.link.events import (
 )
 from callbox.link.joining import Joined, JoinEffect, Joining, Trust
 from callbox.link.transports import Events, perform
-from callbox.link.transports.dialling import Address, client_tls, parse_address, told_failure, tune
+from callbox.link.transports.dialling import Address, client_tls, parse_address, told_failure
 from callbox.wire.codec import MAX_CONTROL_BYTES
 
 CONTROL_QUEUE_BYTES = 2 * 1024 * 1024
@@ -75,6 +78,18 @@ class WebSocketTransport:
     def queued_bytes(self, lane: int) -> int:
         known = self._lanes.get(lane)
         return known.queued_bytes if known else 0
+
+    def facts(self, lane: int) -> LaneFacts | None:
+        known = self._lanes.get(lane)
+        return known.facts() if known else None
+
+    def acknowledge(self, lane: int) -> None:
+        if known := self._lanes.get(lane):
+            known.acknowledge()
+
+    def give_up(self, lane: int, why: str) -> None:
+        if lane in self._lanes:
+            asyncio.get_running_loop().call_soon(self._lanes[lane].give_up, why)
 
     def readdress(self, server: str) -> None:
         self.server = parse_address(server)
@@ -133,6 +148,7 @@ class _Lane(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._websocket = ClientProtocol(parse_uri(f"wss://{server}/"), max_size=MAX_CONTROL_BYTES)
         self._dialling: asyncio.Task[None] | None = None
+        self._socket: socket.socket | None = None
         self._raw: asyncio.Transport | None = None
         self._tls: asyncio.Transport | None = None
         self._waiting: deque[bytes] = deque()
@@ -146,6 +162,16 @@ class _Lane(asyncio.Protocol):
     def queued_bytes(self) -> int:
         open_parts = (part for part in (self._raw, self._tls) if part is not None)
         return self._waiting_bytes + sum(part.get_write_buffer_size() for part in open_parts)
+
+    def facts(self) -> LaneFacts | None:
+        return None if self._socket is None else lane_facts(told(self._socket), self.queued_bytes)
+
+    def acknowledge(self) -> None:
+        if self._socket is not None:
+            acknowledge(self._socket)
+
+    def give_up(self, why: str) -> None:
+        self._end(why, "network")
 
     def dial(self, authority: bytes | None, clock_trusted: bool) -> None:
         self._dialling = self._loop.create_task(self._dial(authority, clock_trusted))
@@ -194,7 +220,7 @@ class _Lane(asyncio.Protocol):
         if tls is None or tls.is_closing():
             self._end(*told_failure(ConnectionResetError(), self._server))
             return
-        self._raw, self._tls = raw, tls
+        self._raw, self._tls, self._socket = raw, tls, raw.get_extra_info("socket")
         # Every byte that the kernel does not take at once stops us, so that the queue which counts is ours.
         raw.set_write_buffer_limits(high=0)
         tls.set_write_buffer_limits(high=1)

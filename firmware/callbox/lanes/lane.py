@@ -1,0 +1,108 @@
+"""One lane as its sender sees it: the messages it still owes, oldest first, and whether it has stalled.
+
+carry -> owed: [message][message][message] -> note(facts): what is acknowledged is owed no more
+                 ^ too old: the lane is stalled until it has caught up
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from callbox.base.time import Instant
+from callbox.lanes.facts import LaneFacts
+
+PATIENCE_OF_RTT = 1.15
+PATIENCE_S = 0.012
+DELAYED_S = 0.045  # Linux waits up to 40 ms for something to send an acknowledgement along with
+GUESSED_RTT_S = 0.1  # before the kernel has said anything
+MOST_OWED = 64
+
+
+@dataclass(slots=True)
+class Frame:
+    """One sealed frame. `done`: a copy is acknowledged; `again`: it was sent again because a lane stalled."""
+
+    captured_at: Instant
+    sealed: bytes
+    done: bool = False
+    again: bool = False
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A message that is not known to have arrived."""
+
+    sent_at: Instant
+    wire_bytes: int
+    frames: tuple[Frame, ...]
+
+
+class SendingLane:
+    """What is known of one lane. `stalled_since`: None while it does what it should."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.owed: deque[Owed] = deque(maxlen=MOST_OWED)
+        self.facts: LaneFacts | None = None
+        self.used_at: Instant = float("-inf")
+        self.stalled_since: Instant | None = None
+        self.hurried = False  # lanes are used in turn: the far end acknowledges at once
+
+    @property
+    def patience_s(self) -> float:
+        """How long an acknowledgement may take before the lane counts as stalled.
+
+        The least round trip and a little, or what is usual of late: a queue on the way is no stall. As long as nothing
+        shows that bytes are missing, a calm far end may also wait for bytes of its own to send it along with.
+        """
+        facts = self.facts
+        if facts is None:
+            return GUESSED_RTT_S
+        usual_s = max(PATIENCE_OF_RTT * facts.least_rtt_s, facts.rtt_s + facts.rtt_deviation_s) + PATIENCE_S
+        return usual_s if facts.holes or self.hurried else usual_s + DELAYED_S
+
+    @property
+    def due(self) -> Instant | None:
+        """When this lane will have to be looked at."""
+        if not self.owed or self.stalled_since is not None:
+            return None
+        return self.owed[0].sent_at + self.patience_s
+
+    @property
+    def idle(self) -> bool:
+        """Say whether everything has arrived: such a lane cannot be stalled."""
+        return not self.owed
+
+    def carry(self, wire_bytes: int, frames: tuple[Frame, ...], now: Instant) -> None:
+        self.owed.append(Owed(now, wire_bytes, frames))
+        self.used_at = now
+
+    def note(self, facts: LaneFacts | None, now: Instant) -> bool:
+        """Take in what the kernel says; return whether the lane has stalled by it just now.
+
+        What is not acknowledged is the end of what was written: the newest messages. A kernel that says nothing (None)
+        leaves the lane as if all had arrived.
+        """
+        self.facts = facts
+        unacked = facts.unacked if facts is not None else 0
+        newer = 0
+        still = 0
+        for message in reversed(self.owed):
+            if newer >= unacked:
+                break
+            newer += message.wire_bytes
+            still += 1
+        while len(self.owed) > still:
+            for frame in self.owed.popleft().frames:
+                frame.done = True
+        late = bool(self.owed) and now - self.owed[0].sent_at > self.patience_s
+        stalled_now = late and self.stalled_since is None
+        if not late:
+            self.stalled_since = None
+        elif stalled_now:
+            self.stalled_since = now
+        return stalled_now
+
+    def undone(self) -> list[Frame]:
+        """Return the frames that this lane owes and no other has delivered, oldest first."""
+        return [frame for message in self.owed for frame in message.frames if not frame.done]

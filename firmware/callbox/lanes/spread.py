@@ -1,0 +1,236 @@
+"""Frames to lanes: fresh ones on a lane that moves, those of a stalled lane once more on another, stale ones nowhere.
+
+    frames -> pending (<= 120 ms) -> lane: [stay | take turns, by trouble] + copies of the slice before -> message
+    look_at -> note(facts): acknowledged | stalled -> what only stalled lanes owe -> once more, together
+
+    for lane in spread.look_at(now): spread.note(lane, facts of the lane, now)
+    for lane, message in spread.send(frames, free lanes, now): send it          and again at `deadline`
+
+Frames carry their own counters (SFrame), so they may take any lane and arrive twice: the receiver keeps the first.
+"""
+
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from callbox.base.time import Instant, earliest
+from callbox.lanes.facts import LaneFacts, wire_bytes
+from callbox.lanes.lane import Frame, SendingLane
+from callbox.lanes.trouble import Budget, Trouble
+from callbox.wire.media import MAX_FRAMES, MAX_MEDIA_BYTES, pack_media
+
+STALE_S = 0.120
+RETRY_S = 0.010
+PROBE_S = 0.040
+LONGEST_SLICE_S = 0.040
+REPLACE_S = 1.0
+CONGESTED_S = 0.060
+_HEAD_BYTES = 5
+_FRAME_HEAD_BYTES = 2
+Messages = list[tuple[int, bytes]]
+
+
+@dataclass(slots=True)
+class Counters:
+    """In frames."""
+
+    sent: int = 0
+    stale: int = 0
+    again: int = 0
+    repeated: int = 0
+    stalls: int = 0
+
+
+class Spread:
+    """The sender's side of one route on one hop. `masked`: as a WebSocket client sends. `extra`: see `Budget`."""
+
+    def __init__(self, route: int, masked: bool = True, extra: float = 1.0) -> None:
+        self.route = route
+        self.counters = Counters()
+        self.trouble = Trouble()
+        self._budget = Budget(extra)
+        self._masked = masked
+        self._lanes: dict[int, SendingLane] = {}
+        self._pending: deque[Frame] = deque()
+        self._recent: deque[tuple[int, Frame]] = deque(maxlen=16)  # (lane, frame) that may be repeated
+        self._current: int | None = None
+        self._slice_began: Instant = 0.0
+        self._retry_at: Instant | None = None
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When to look and send again, though nothing new has come."""
+        return earliest(self._retry_at, *(lane.due for lane in self._lanes.values()))
+
+    @property
+    def current(self) -> int | None:
+        """The lane that carried the latest message."""
+        return self._current
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of frames that no lane took yet."""
+        return sum(len(frame.sealed) for frame in self._pending)
+
+    def prefer(self, lane: int) -> None:
+        """While the hop is calm, use this lane: the one the other end uses, so that acknowledgements ride along."""
+        if not self.trouble.degree and lane in self._lanes:
+            self._current = lane
+
+    def set_lanes(self, lanes: Iterable[int]) -> None:
+        """Have exactly these lanes. What one that is gone still owed goes once more over another."""
+        wanted = list(lanes)
+        for number in [number for number in self._lanes if number not in wanted]:
+            self._owed_again(self._lanes.pop(number))
+        for number in wanted:
+            if number not in self._lanes:
+                self._lanes[number] = SendingLane(number)
+
+    def look_at(self, now: Instant) -> list[int]:
+        """Return the lanes of which facts are wanted now."""
+        all_of_them = self.trouble.degree > 0 or self._retry_at is not None
+        return [
+            lane.number
+            for lane in self._lanes.values()
+            if lane.owed and (all_of_them or lane.facts is None or lane.stalled_since is not None or _is_due(lane, now))
+        ]
+
+    def note(self, number: int, facts: LaneFacts | None, now: Instant) -> None:
+        """Take in what the kernel says of a lane."""
+        lane = self._lanes.get(number)
+        if lane is not None and lane.note(facts, now):
+            self.counters.stalls += 1
+            self.trouble.stalled(now)
+
+    def worn_out(self, now: Instant) -> list[int]:
+        """Return the lanes that have been stalled for long while others move: better replaced by fresh ones."""
+        if all(lane.stalled_since is not None for lane in self._lanes.values()):
+            return []
+        return [
+            lane.number
+            for lane in self._lanes.values()
+            if lane.stalled_since is not None and now - lane.stalled_since > REPLACE_S
+        ]
+
+    def send(self, frames: Sequence[tuple[Instant, bytes]], free: Collection[int], now: Instant) -> Messages:
+        """Return (lane, media message) for all that may go now.
+
+        `frames` are (captured_at, sealed frame), oldest first; `free` are the lanes whose kernel takes more. With none,
+        frames wait for the next call of this.
+        """
+        for captured_at, sealed in frames:
+            self._pending.append(Frame(captured_at, sealed))
+            self._budget.earn(len(sealed))
+        while self._pending and now - self._pending[0].captured_at > STALE_S:
+            self._pending.popleft()
+            self.counters.stale += 1
+        messages: Messages = []
+        self._send_again(free, now, messages)
+        degree = self._degree(now)
+        while self._pending:
+            lane = self._choose(free, degree, now)
+            if lane is None:
+                break
+            self._send_fresh(lane, degree, now, messages)
+        self._retry_at = now + RETRY_S if self._pending else None
+        return messages
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _degree(self, now: Instant) -> int:
+        degree = self.trouble.at(now)
+        for lane in self._lanes.values():
+            lane.hurried = degree > 0
+        return degree
+
+    def _moving(self, free: Collection[int]) -> list[SendingLane]:
+        return [lane for lane in self._lanes.values() if lane.stalled_since is None and lane.number in free]
+
+    def _choose(self, free: Collection[int], degree: int, now: Instant) -> SendingLane | None:
+        moving = self._moving(free)
+        if not moving:
+            return self._probe(free, now)
+        current = next((lane for lane in moving if lane.number == self._current), None)
+        if current is not None and (degree == 0 or now - self._slice_began < self._slice_s(current)):
+            return current
+        others = [lane for lane in moving if lane is not current] or moving
+        chosen = min(others, key=lambda lane: (not lane.idle, lane.used_at if degree else 0.0, lane.number))
+        self._current, self._slice_began = chosen.number, now
+        return chosen
+
+    def _probe(self, free: Collection[int], now: Instant) -> SendingLane | None:
+        """All lanes have stalled: the link is dark, or holds everything back. Try now and then what still passes."""
+        lanes = [lane for lane in self._lanes.values() if lane.number in free]
+        if not lanes or now - max(lane.used_at for lane in lanes) < PROBE_S:
+            return None
+        return min(lanes, key=lambda lane: (len(lane.owed), lane.used_at))
+
+    def _slice_s(self, lane: SendingLane) -> float:
+        """How long to stay on one lane: so that all others have been acknowledged when their turn comes."""
+        return min(LONGEST_SLICE_S, lane.patience_s / max(1, len(self._lanes) - 1)) - 0.001
+
+    def _send_fresh(self, lane: SendingLane, degree: int, now: Instant, messages: Messages) -> None:
+        taken: list[Frame] = []
+        size = _HEAD_BYTES
+        while self._pending and len(taken) < MAX_FRAMES - 1:
+            size += _FRAME_HEAD_BYTES + len(self._pending[0].sealed)
+            if taken and size > MAX_MEDIA_BYTES:
+                break
+            taken.append(self._pending.popleft())
+        self.counters.sent += len(taken)
+        copies = self._copies(lane, len(taken), now) if degree == 2 and not self._congested(lane) else []
+        self._recent.extend((lane.number, frame) for frame in taken)
+        self._put(lane, [*copies, *taken], now, messages)
+
+    def _copies(self, lane: SendingLane, most: int, now: Instant) -> list[Frame]:
+        """Return frames that other lanes still owe, one for each fresh one: so copies go one slice after the first."""
+        copies: list[Frame] = []
+        for number, frame in self._recent:
+            if len(copies) == most:
+                break
+            useful = not (frame.done or frame.again or frame.repeated) and now - frame.captured_at < STALE_S
+            if useful and number != lane.number and self._budget.spend(len(frame.sealed)):
+                frame.repeated = True
+                copies.append(frame)
+        self.counters.repeated += len(copies)
+        return copies
+
+    def _send_again(self, free: Collection[int], now: Instant, messages: Messages) -> None:
+        """Send what only stalled lanes owe once more, together, on a lane that moves."""
+        stalled = [lane for lane in self._lanes.values() if lane.stalled_since is not None and lane.owed]
+        moving = self._moving(free) if stalled else []
+        if not moving:
+            return
+        on_the_way = {id(frame) for lane in moving for message in lane.owed for frame in message.frames}
+        frames: list[Frame] = []
+        for lane in stalled:
+            for frame in lane.undone():
+                fresh = not frame.again and now - frame.captured_at <= STALE_S and id(frame) not in on_the_way
+                if fresh and len(frames) < MAX_FRAMES and self._budget.spend(len(frame.sealed)):
+                    frame.again = True
+                    frames.append(frame)
+        if frames:
+            self.counters.again += len(frames)
+            chosen = min(moving, key=lambda lane: (not lane.idle, lane.used_at))
+            self._put(chosen, frames, now, messages)
+
+    def _owed_again(self, gone: SendingLane) -> None:
+        waiting = [frame for frame in gone.undone() if not frame.again]
+        for frame in waiting:
+            frame.again = True
+        self._pending.extendleft(reversed(waiting))
+
+    def _put(self, lane: SendingLane, frames: list[Frame], now: Instant, messages: Messages) -> None:
+        message = pack_media(self.route, [frame.sealed for frame in frames])
+        lane.carry(wire_bytes(len(message), self._masked), tuple(frames), now)
+        messages.append((lane.number, message))
+
+    def _congested(self, lane: SendingLane) -> bool:
+        """Say whether bytes queue on the way: more of them would make it worse."""
+        facts = lane.facts
+        return facts is not None and (facts.unsent > 0 or facts.queueing_s > max(CONGESTED_S, facts.least_rtt_s))
+
+
+def _is_due(lane: SendingLane, now: Instant) -> bool:
+    due = lane.due
+    return due is not None and now >= due
