@@ -12,11 +12,8 @@ from callbox.app import events as happened
 from callbox.app.settings import FamilySettings, SpeechSettings
 from callbox.app.world import World as RealWorld
 from callbox.testing.box import SimulatedBox
-from callbox.testing.network import Conditions
-from callbox.testing.world import START, World
-from callbox.wire.signals import BeginBlob, BlobPlace, ClaimPrekeys, FetchDevices
+from callbox.testing.world import World
 from scenarios.acts import all_idle, rings
-from scenarios.lies import LyingServer
 
 HOUR_MS = 3_600_000
 
@@ -281,60 +278,3 @@ def test_a_locked_panel_makes_and_takes_calls_and_changes_nothing(world: World) 
     workshop.press("talk")
     all_idle(world, kitchen, workshop)
     assert workshop.ask("calls", on=False)["ok"], "the command line still can"
-
-
-# --- what a blocked caller can measure ------------------------------------------------------------------------------
-
-
-def answers(seed: int, how: str) -> list[tuple[int, str, int]]:
-    """Return when (in 0.1 ms), what and how much a caller hears from the server for all that it may ask."""
-    world = World(seed, Conditions(delay_ms=7.0))
-    kitchen, workshop = world.friends("kitchen", "workshop")
-    kitchen.ask("message", contact="workshop", text="before")
-    liar = LyingServer(world)
-    for box in (kitchen, workshop):
-        box.kill()
-        box.start()
-    world.run(START + 40.0 - world.now)
-    if how == "blocked":
-        workshop.ask("block", contact="kitchen")
-        workshop.ask("synced")
-    else:
-        workshop.stop()
-    world.run(START + 60.0 - world.now)
-    liar.said.clear()
-    begun, heard = world.now, []
-    tell = liar.lie
-
-    def noted(name: str, message: Any) -> Any:
-        if name == "kitchen":
-            heard.append((round((world.now - begun) * 10_000), type(message).__name__, _size(message)))
-        return tell(name, message)
-
-    liar.lie = noted
-    core = kitchen.box.core
-    core.now = world.now
-    asked: list[Any] = [
-        lambda number: FetchDevices(number, "workshop"),
-        lambda number: ClaimPrekeys(number, "workshop"),
-        lambda number: BeginBlob(number, bytes(16), "workshop", 4),
-    ]
-    for build in asked:
-        core.request(build, lambda answer: None)
-    kitchen.ask("message", contact="workshop", text="are you there?")
-    kitchen.press("dial1")
-    world.run(62.0)
-    kitchen.ask("message", contact="workshop", text="are you there now?")
-    world.run(40.0)
-    assert {"Devices", "Accepted"} <= {what for _, what, _ in heard}
-    assert BlobPlace.__name__ in {what for _, what, _ in heard}
-    return heard
-
-
-def _size(message: Any) -> int:
-    return len(msgspec.msgpack.encode(message))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_blocked_caller_hears_the_same_from_the_server_to_the_tenth_of_a_millisecond(seed: int) -> None:
-    assert answers(seed, "blocked") == answers(seed, "switched off")
