@@ -108,7 +108,7 @@ class JitterBuffer:
 
     def take_queue_ms(self) -> int:
         """Return the network's standing queue since the last call: how late even the fastest packet was."""
-        return self._estimate.take_least_lateness() * 1000 // RATE_HZ
+        return self._estimate.take_queue() * 1000 // RATE_HZ
 
     def _unwrap(self, timestamp: int) -> int:
         if self._latest is None:

@@ -20,7 +20,26 @@ CEILING_SAMPLES = 400 * RATE_HZ // 1000
 STALL_SAMPLES = 300 * RATE_HZ // 1000  # lateness beyond this is a stall, which no delay would have bridged
 STALL_OVER_SAMPLES = RATE_HZ  # a stall that lasts longer is the network's new delay
 ENOUGH_ARRIVALS = 20
+USUAL_SAMPLES = 15 * RATE_HZ  # a queue is what a packet needs longer than the fastest of the last 15 to 30 s
 _TRANSIT = itemgetter(1)
+
+
+class Least:
+    """The least of the values of the last `span` to twice that, in constant memory."""
+
+    def __init__(self, span: int) -> None:
+        self._span = span
+        self._since: int | None = None
+        self._older = self._newer = 0
+
+    def least(self, value: int, local: int) -> int:
+        """Take in a value at local time `local`; return the least now known."""
+        if self._since is None or local - self._since > 2 * self._span:
+            self._since, self._older, self._newer = local, value, value
+        elif local - self._since > self._span:
+            self._since, self._older, self._newer = local, self._newer, value
+        self._newer = min(self._newer, value)
+        return min(self._older, self._newer)
 
 
 class Estimate:
@@ -32,7 +51,8 @@ class Estimate:
         self._since_update = 0
         self.base = 0  # the least transit of the window: what a packet needs at best
         self.target = START_SAMPLES
-        self._least_lateness: int | None = None
+        self._queue: int | None = None
+        self._usual = Least(USUAL_SAMPLES)
 
     def arrived(self, timestamp: int, local: int) -> None:
         """Take in that the packet starting at `timestamp` was there at local time `local` (both in samples)."""
@@ -40,8 +60,8 @@ class Estimate:
         if not self._arrivals:
             self.base = transit
         lateness = max(0, transit - self.base)
-        least = self._least_lateness
-        self._least_lateness = lateness if least is None else min(least, lateness)
+        queue = transit - self._usual.least(transit, local)
+        self._queue = queue if self._queue is None else min(self._queue, queue)
         if self._stalling(lateness, local):
             return
         if transit < self.base - CYCLE_SAMPLES:
@@ -53,10 +73,10 @@ class Estimate:
         if self._since_update >= 10 or len(self._arrivals) < ENOUGH_ARRIVALS:
             self._update(local)
 
-    def take_least_lateness(self) -> int:
-        """Return the least lateness since the last call: what no packet escaped, that is, a standing queue."""
-        least, self._least_lateness = self._least_lateness, None
-        return least or 0
+    def take_queue(self) -> int:
+        """Return how late even the fastest packet since the last call was, over what is usual: a standing queue."""
+        queue, self._queue = self._queue, None
+        return queue or 0
 
     def _stalling(self, lateness: int, local: int) -> bool:
         if self._stalled_since is None:

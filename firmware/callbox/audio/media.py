@@ -7,6 +7,8 @@ Reports are frames of the same size as voice, about one a second, so that neithe
 frame's `timestamp` is that of its first sample; flag 1 says that it carries a copy of the frame before.
 """
 
+import math
+
 import numpy as np
 
 from callbox.audio.codecs import Codec
@@ -20,6 +22,9 @@ from callbox.wire.media import FrameKind, PlainFrame, Report, pack_plain, pack_r
 
 CARRIES_COPY = 1
 REPORT_EVERY_S = 1.0
+REPORT_AGAIN_S = 0.25  # while a queue stands or frames are lost: the sender must know at once
+REPORT_QUEUE_MS = 60
+REPORT_LOST = 5
 SILENT_AFTER_S = 1.5
 
 
@@ -93,6 +98,7 @@ class Receiving:
         self._decoder = codec.decoder()
         self.jitter = JitterBuffer(self._decoder)
         self._reported_at: Instant | None = None
+        self._looked_at: Instant = -math.inf
         self._reported = (0, 0, 0)
 
     def take(self, sealed: bytes, now: Instant) -> Report | None:
@@ -120,18 +126,20 @@ class Receiving:
         return self.jitter.get()
 
     def due_report(self, now: Instant) -> Report | None:
-        """Return a report about the last second if one is due."""
+        """Return a report about the time since the last one, if one is due."""
+        if now - self._looked_at < REPORT_AGAIN_S:
+            return None
+        queue_ms, counters, self._looked_at = self.jitter.take_queue_ms(), self.jitter.counters, now
         if self._reported_at is None:
             self._reported_at = now
-            return None
-        if now - self._reported_at < REPORT_EVERY_S:
+        trouble = queue_ms > REPORT_QUEUE_MS or counters.lost - self._reported[1] >= REPORT_LOST
+        if not trouble and now - self._reported_at < REPORT_EVERY_S:
             return None
         self._reported_at = now
-        counters = self.jitter.counters
         counts = (counters.received, counters.lost, counters.late)
         fresh = [count - before for count, before in zip(counts, self._reported, strict=True)]
         self._reported = counts
-        return Report(fresh[0], fresh[1], fresh[2], self.jitter.take_queue_ms(), self.bytes_received)
+        return Report(fresh[0], fresh[1], fresh[2], queue_ms, self.bytes_received)
 
     def close(self) -> None:
         self._decoder.close()

@@ -20,8 +20,9 @@ from callbox.audio.facts import Open, Seal
 from callbox.audio.media import Receiving, Sending
 from callbox.audio.mixer import Mixer
 from callbox.audio.ogg import Sound
+from callbox.audio.rate import RateControl
 from callbox.audio.recorder import Recorder, unfold
-from callbox.audio.steps import DEFAULT_STEP, STEPS, RateControl, RateStep
+from callbox.audio.steps import DEFAULT_STEP, STEPS, RateStep
 from callbox.audio.tones import Tones
 from callbox.base.frames import Samples, silence
 from callbox.base.time import Instant
