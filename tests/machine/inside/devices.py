@@ -63,7 +63,8 @@ def busy() -> None:
     journal = run("journalctl", "-b", "-u", "callbox", "-n", "20", "--no-pager", "-o", "cat")
     run("bash", "-c", "kill $(pidof gpioset)")
     wait_connected(60)
-    tell(journal=journal, state=service("kitchen", "ActiveState")["ActiveState"])
+    until(lambda: service("kitchen", "ActiveState")["ActiveState"] == "active", 10, "the service has started", 0.1)
+    tell(journal=journal)
 
 
 def no_card() -> None:
