@@ -93,6 +93,7 @@ look_for_build_tools() {
 
 look_for_sound() {
     has_library libopus.so.0 || lack libopus0 "the voice codec"
+    has_library libspeexdsp.so.1 || lack libspeexdsp1 "takes echo and noise out of the microphone"
     has_library libportaudio.so.2 || lack libportaudio2 "sound in and out"
     has_file '/usr/lib*/alsa-lib/libasound_module_pcm_pulse.so' ||
         has_file '/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so' ||

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from callbox.audio.cleaning import Cleaning
 from callbox.audio.codecs import open_codec
-from callbox.audio.echo import Canceller, open_canceller
 from callbox.audio.echo.none import NoCanceller
 from callbox.audio.step import Step, level_db
 from callbox.audio.steps import STEPS, RateStep
@@ -27,8 +27,12 @@ def as_is(frame: bytes) -> bytes:
     return frame
 
 
-def started(step_at: RateStep | None = STEPS[1], canceller: Canceller | None = None) -> Step:
-    step = Step(canceller or NoCanceller(), open_codec())
+def as_it_is() -> Cleaning:
+    return Cleaning(NoCanceller(), echo=False, noise=False, gain=False)
+
+
+def started(step_at: RateStep | None = STEPS[1], cleaning: Cleaning | None = None) -> Step:
+    step = Step(cleaning or as_it_is(), open_codec())
     step.start(as_is, as_is, step_at)
     return step
 
@@ -103,7 +107,7 @@ def test_mute_acts_on_what_is_gathered_too() -> None:
 
 
 def test_live_says_whether_captured_samples_reached_the_encoder() -> None:
-    step = Step(NoCanceller(), open_codec())
+    step = Step(as_it_is(), open_codec())
 
     def live(captured: Samples | None = VOICE[:CYCLE_SAMPLES]) -> bool:
         step.run(captured, [], 0.0)
@@ -123,7 +127,7 @@ def test_live_says_whether_captured_samples_reached_the_encoder() -> None:
 
 
 def test_forged_malformed_and_repeated_frames_are_refused_and_harmless() -> None:
-    step = Step(NoCanceller(), open_codec())
+    step = Step(as_it_is(), open_codec())
     step.start(as_is, lambda sealed: None if sealed.startswith(b"forged") else sealed)
     bad = [b"forged", b"", b"\x01", bytes([9]) * 40, pack_plain(PlainFrame(FrameKind.REPORT, 0, b"cut"), 60)]
     bad.append(pack_plain(PlainFrame(FrameKind.VOICE, 7, b""), 60))
@@ -168,19 +172,17 @@ def test_our_report_says_what_was_lost() -> None:
 
 
 def test_canceller_gets_what_was_last_played() -> None:
-    class Listening:
+    class Listening(Cleaning):
         def __init__(self) -> None:
+            super().__init__(NoCanceller())
             self.seen: list[tuple[Samples, Samples]] = []
 
         def process(self, captured: Samples, played: Samples) -> Samples:
             self.seen.append((captured, played))
             return silence()
 
-        def close(self) -> None:
-            pass
-
     canceller = Listening()
-    step = started(canceller=canceller)
+    step = started(cleaning=canceller)
     step.capture_on = True
     step.tones.play(Tone.DIAL, repeat=True)
     outputs = [step.run(cycle(number), [], number / 100) for number in range(10)]
@@ -191,17 +193,11 @@ def test_canceller_gets_what_was_last_played() -> None:
 
 
 def test_tones_sound_without_a_session() -> None:
-    step = Step(NoCanceller(), open_codec())
+    step = Step(as_it_is(), open_codec())
     step.tones.play(Tone.RING, repeat=True)
     output = step.run(cycle(0), [b"left over"], 0.0)
     assert output.playback.any()
     assert output.outbound == []
-
-
-def test_no_canceller_passes_the_microphone_through() -> None:
-    canceller = open_canceller("none")
-    assert canceller.process(VOICE[:480], silence()).tobytes() == VOICE[:480].tobytes()
-    canceller.close()
 
 
 def test_level() -> None:

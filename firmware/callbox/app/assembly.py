@@ -13,9 +13,11 @@ from callbox.app.keeping import store_key, unlocked_key
 from callbox.app.locked import LockedBox
 from callbox.app.phrases import load_phrases
 from callbox.app.saved import Saved, load
-from callbox.app.settings import BoxSettings, SpeechSettings
+from callbox.app.settings import BoxSettings, SoundSettings, SpeechSettings
 from callbox.app.world import World, clock_trusted
+from callbox.audio.cleaning import Cleaning
 from callbox.audio.devices import open_backend
+from callbox.audio.echo import open_canceller
 from callbox.audio.engine import Engine
 from callbox.audio.facts import Fact
 from callbox.audio.speech import Voice, open_voice
@@ -81,7 +83,14 @@ def _pins(settings: BoxSettings) -> Pins:
 
 def _engine_of(settings: BoxSettings) -> Callable[[Callable[[Fact], None]], Engine]:
     devices = open_backend(settings.sound.backend)
-    return lambda facts: Engine(devices, facts, cpu_clock=time.thread_time)
+    return lambda facts: Engine(devices, facts, cleaning_of(settings.sound), cpu_clock=time.thread_time)
+
+
+def cleaning_of(sound: SoundSettings) -> Cleaning:
+    """Return what is done to the microphone. Raises CallboxError if the library that the settings name is missing."""
+    echo = sound.echo != "none" and sound.backend != "wav"  # a file hears no speaker
+    name = sound.echo if echo else "auto" if sound.noise else "none"
+    return Cleaning(open_canceller(name), echo, sound.noise, sound.gain)
 
 
 def speech_voice(speech: SpeechSettings) -> Voice:

@@ -37,6 +37,12 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     volume: Annotated[
         float, Meta(description="Loudness, 0 to 1, until the volume buttons change it.", ge=0.0, le=1.0)
     ] = 0.8
+    echo: Annotated[
+        Literal["auto", "speex", "webrtc", "half_duplex", "none"],
+        Meta(description="Keeps the far end from hearing itself. auto: the best that is installed. none: a handset."),
+    ] = "auto"
+    noise: Annotated[bool, Meta(description="Take steady noise out of the microphone, where there is any.")] = True
+    gain: Annotated[bool, Meta(description="Make a quiet voice louder, by up to 12 dB.")] = True
 
 
 class CallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,9 +15,9 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
+from callbox.audio.cleaning import Cleaning
 from callbox.audio.codecs import Codec, open_codec
 from callbox.audio.devices import Device, DeviceLost, Devices
-from callbox.audio.echo import Canceller
 from callbox.audio.echo.none import NoCanceller
 from callbox.audio.facts import (
     AudioStats,
@@ -26,6 +26,8 @@ from callbox.audio.facts import (
     Command,
     Fact,
     FirstAudio,
+    Listen,
+    Listened,
     LiveChanged,
     MediaBack,
     MediaSilent,
@@ -45,11 +47,13 @@ from callbox.audio.facts import (
     SpeechEnded,
     StartMedia,
     StartRecording,
+    StopListening,
     StopMedia,
     StopRecording,
     StopSpeech,
     StopTones,
 )
+from callbox.audio.listening import Listening
 from callbox.audio.media import SILENT_AFTER_S
 from callbox.audio.step import Step, level_db
 from callbox.audio.steps import step_named
@@ -73,7 +77,7 @@ class Engine:
         self,
         devices: Devices,
         facts: Callable[[Fact], None],
-        canceller: Canceller | None = None,
+        cleaning: Cleaning | None = None,
         codec: Codec | None = None,
         cpu_clock: Callable[[], float] | None = None,
     ) -> None:
@@ -84,7 +88,8 @@ class Engine:
         self._commands: BoundedQueue[Command] = BoundedQueue(256)
         self._devices = devices
         self._facts = facts
-        self._step = Step(canceller or NoCanceller(), codec or open_codec())
+        as_it_is = Cleaning(NoCanceller(), echo=False, noise=False, gain=False)
+        self._step = Step(cleaning or as_it_is, codec or open_codec())
         self._cpu_clock = cpu_clock
         self._step_us = 0.0
         self._wanted: OpenSound | None = None
@@ -156,6 +161,8 @@ class Engine:
         self._tell_live(self._step.live)
         if self._step.recorder is not None and self._step.recorder.full:
             self._end_recording("full")
+        if self._step.listening is not None:
+            self._tell_levels(self._step.listening)
         for sealed in output.outbound:
             self.outbound.put((now, sealed))
         if output.outbound:
@@ -179,6 +186,7 @@ class Engine:
                     self._check_at = now + CHECK_AGAIN_S
                 self._wanted = self._close_at = None
                 self._end_recording("lost")
+                self._end_listening()
                 self._step.tones.stop()
                 self._step.mixer.hush()
                 self._close_device()
@@ -192,13 +200,28 @@ class Engine:
             case _:
                 self._sound(command)
                 if isinstance(command, Play | PlaySpeech | PlaySound | StartRecording):
-                    self._open_for_a_moment(now)
+                    self._open_for_a_moment(self._known, now)
+                elif isinstance(command, Listen):
+                    there = OpenSound(command.input_name, command.output_name) if command.input_name else self._known
+                    self._open_for_a_moment(there, now)
 
-    def _open_for_a_moment(self, now: Instant) -> None:
+    def _open_for_a_moment(self, what: OpenSound | None, now: Instant) -> None:
         """Without a call, open the device for what begins now; `_close_when_heard` lets go of it again."""
-        if self._wanted is None and self._known is not None:
-            self._wanted, self._reopen_at, self._lost_told = self._known, now, False
+        if self._wanted is None and what is not None:
+            self._wanted, self._reopen_at, self._lost_told = what, now, False
             self._close_at = now
+
+    def _end_listening(self) -> None:
+        if self._step.listening is not None:
+            listening, self._step.listening = self._step.listening, None
+            self._facts(Listened(listening.outcome()))
+
+    def _tell_levels(self, listening: Listening) -> None:
+        for level in self._step.levels:
+            self._facts(level)
+        self._step.levels = []
+        if listening.over:
+            self._end_listening()
 
     def _end_recording(self, ended: Literal["stopped", "full", "lost"]) -> None:
         if self._step.recorder is not None:
@@ -225,9 +248,15 @@ class Engine:
                 step.record(most_s)
             case StopRecording():
                 self._end_recording("stopped")
+            case Listen(seconds, test):
+                self._end_listening()
+                step.listen(Listening(seconds, test))
+            case StopListening():
+                self._end_listening()
 
     def _start(self, command: StartMedia, now: Instant) -> None:
         self._end_recording("stopped")
+        self._end_listening()
         for _ in self.inbound.drain():  # frames of an earlier session
             pass
         held = None if command.step_name is None else step_named(command.step_name)
@@ -241,7 +270,8 @@ class Engine:
     def _close_when_heard(self, close_at: Instant, now: Instant) -> None:
         """Let go of a device that was opened for a tone; at once if there is none to be had."""
         step = self._step
-        if self._device is not None and (step.tones.playing or step.mixer.speaking or step.recorder is not None):
+        working = step.recorder is not None or step.listening is not None
+        if self._device is not None and (step.tones.playing or step.mixer.speaking or working):
             self._close_at = now + HEARD_OUT_S
         elif self._device is None or now >= close_at:
             self._perform(CloseSound(), now)
@@ -254,6 +284,7 @@ class Engine:
             self._lose(str(error), now)
             return
         self._lost_told, self._check = False, None
+        self._step.cleaning.begin(self._device.latency_ms)
         self._facts(SoundOpened(self._device.latency_ms))
 
     def _look(self, check: CheckSound, now: Instant) -> None:
@@ -285,6 +316,7 @@ class Engine:
     def _lose(self, sentence: str, now: Instant) -> None:
         self._close_device()
         self._end_recording("lost")
+        self._end_listening()
         self._reopen_at = now + REOPEN_S
         if not self._lost_told:
             self._lost_told = True

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from callbox.audio.ogg import Sound
+from callbox.audio.sound_test import SoundTest
 from callbox.audio.steps import step_named
 from callbox.audio.tones import Tone
 from callbox.base.frames import Samples
@@ -108,6 +109,24 @@ class StopRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class Listen:
+    """Watch the microphone for some seconds (told by Level), or `test` it with the speaker; then Listened.
+
+    Without a call, these devices are opened for it; empty: the usual ones.
+    """
+
+    seconds: float
+    test: bool = False
+    input_name: str = ""
+    output_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopListening:
+    """End it, if it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopSpeech:
     pass
 
@@ -127,7 +146,17 @@ class NoteUnsent:
 
 
 SoundCommand: TypeAlias = (
-    Play | StopTones | PlaySpeech | PlaySound | StopSpeech | SetVolume | SetCapture | StartRecording | StopRecording
+    Play
+    | StopTones
+    | PlaySpeech
+    | PlaySound
+    | StopSpeech
+    | SetVolume
+    | SetCapture
+    | StartRecording
+    | StopRecording
+    | Listen
+    | StopListening
 )
 """What works with and without a call."""
 
@@ -136,8 +165,8 @@ Command: TypeAlias = CheckSound | OpenSound | CloseSound | StartMedia | StopMedi
 
 @dataclass(frozen=True, slots=True)
 class LiveChanged:
-    """Captured samples are, or are no longer, passed to the encoder or a recorder: made from what happened, not from
-    orders."""
+    """Captured samples are, or are no longer, passed to the encoder, a recorder or a meter: made from what happened,
+    not from orders."""
 
     live: bool
 
@@ -226,6 +255,21 @@ class Recorded:
     ended: Literal["stopped", "full", "lost"]
 
 
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What the microphone heard in the last tenth of a second, in dB of full scale: mean square, and loudest sample."""
+
+    mean_db: float
+    peak_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listened:
+    """Listening is over. `test`: what a test measured; None: it was none, or did not come to its end."""
+
+    test: SoundTest | None = None
+
+
 Fact: TypeAlias = (
     LiveChanged
     | SoundFound
@@ -237,4 +281,6 @@ Fact: TypeAlias = (
     | MediaBack
     | SpeechEnded
     | Recorded
+    | Level
+    | Listened
 )

@@ -1,6 +1,6 @@
 """The audio step: their voice in, yours out, once per cycle. It never locks, logs, awaits, opens or imports.
 
-    captured -> echo cancel (reference = what was last played) -> gate -> gather a packet -> Opus -> plain frame
+    captured -> cleaning (echo by what was last played, noise, gain) -> gate -> gather a packet -> Opus -> plain frame
              -> seal -> outbound                                       -> or the recorder of a voice message
     inbound  -> open -> plain frame -> VOICE: jitter buffer -> mixer -> playback
                                     -> REPORT: rate control -> the encoder's next step
@@ -14,18 +14,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from callbox.audio.cleaning import Cleaning
 from callbox.audio.codecs import Codec
-from callbox.audio.echo import Canceller
-from callbox.audio.facts import Open, Seal
+from callbox.audio.facts import Level, Open, Seal
+from callbox.audio.listening import Listening
 from callbox.audio.media import Receiving, Sending
 from callbox.audio.mixer import Mixer
 from callbox.audio.ogg import Sound
 from callbox.audio.rate import RateControl
 from callbox.audio.recorder import Recorder, unfold
+from callbox.audio.sound_test import chirps
 from callbox.audio.steps import DEFAULT_STEP, STEPS, RateStep
 from callbox.audio.tones import Tones
 from callbox.base.frames import Samples, silence
 from callbox.base.time import Instant
+
+TEST_TICKET = -1  # of the test's chirps among all that is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,19 @@ def gate(captured: Samples | None, open_: bool) -> Samples | None:
 class Step:
     """All stages of one box's sound. One thread calls it."""
 
-    def __init__(self, canceller: Canceller, codec: Codec) -> None:
+    def __init__(self, cleaning: Cleaning, codec: Codec) -> None:
         self.tones = Tones()
         self.mixer = Mixer()
         self.capture_on = False
-        self.live = False  # captured samples went to the encoder, or to the recorder, in the last cycle
+        self.live = False  # captured samples went to the encoder, the recorder or a meter in the last cycle
         self.recorder: Recorder | None = None
         self.sending: Sending | None = None
         self.receiving: Receiving | None = None
         self.rate = RateControl()
         self.sent_samples = silence()  # what was encoded in the last cycle
-        self._canceller = canceller
+        self.cleaning = cleaning
+        self.listening: Listening | None = None
+        self.levels: list[Level] = []  # of the last cycle
         self._codec = codec
         self._played = silence()
 
@@ -79,6 +85,12 @@ class Step:
             self.capture_on = False
         return recorder.finish()
 
+    def listen(self, listening: Listening) -> None:
+        """Begin to watch the microphone; a test's chirps follow whatever is being said."""
+        self.listening = listening
+        if listening.test:
+            self.mixer.speak(chirps(), TEST_TICKET)
+
     def play(self, sound: Sound, ticket: int) -> None:
         """Play a voice message after what is still being said."""
         self.mixer.play(unfold(self._codec, sound), ticket)
@@ -95,7 +107,7 @@ class Step:
         """End the media session and let go of the echo canceller."""
         self.stop()
         self.recorded()
-        self._canceller.close()
+        self.cleaning.close()
 
     def run(self, captured: Samples | None, inbound: Iterable[bytes], now: Instant) -> StepOutput:
         """Take one captured cycle (None: no microphone) and what came; return one cycle to play and what to send."""
@@ -105,19 +117,28 @@ class Step:
         return StepOutput(self._played, outbound)
 
     def _send(self, captured: Samples | None, now: Instant) -> list[bytes]:
+        metered = self._meter(captured)
         if captured is not None:
-            captured = self._canceller.process(captured, self._played)
+            captured = self.cleaning.process(captured, self._played)
         passed = gate(captured, self.capture_on)
         if passed is None and self.live and self.sending is not None:
             self.sending.forget_gathered()
         recording = self._record(captured, passed)
-        self.live = passed is not None and (self.sending is not None or recording)
+        self.live = metered or (passed is not None and (self.sending is not None or recording))
         self.sent_samples = silence() if passed is None else passed
         if self.sending is None or self.receiving is None:
             return []
         self.sending.use(self.rate.step)
         self.sending.set_fec(self.rate.fec)
         return self.sending.cycle(self.sent_samples, self.receiving.due_report(now))
+
+    def _meter(self, captured: Samples | None) -> bool:
+        """Show the microphone, as it is, to who looks after it; say whether anybody does."""
+        if self.listening is None or captured is None:
+            return False
+        level = self.listening.take(captured, self._played)
+        self.levels = [] if level is None else [level]
+        return True
 
     def _record(self, captured: Samples | None, passed: Samples | None) -> bool:
         """Give the recorder what passed the gate; say whether it takes samples at all."""

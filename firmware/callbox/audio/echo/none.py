@@ -9,8 +9,13 @@ from callbox.base.frames import Samples
 class NoCanceller:
     """Passes the microphone through untouched; see `Canceller`."""
 
-    def process(self, captured: Samples, played: Samples) -> Samples:
-        del played
+    noise_db = 0.0
+
+    def begin(self) -> None:
+        pass
+
+    def process(self, captured: Samples, played: Samples | None, noisy: bool) -> Samples:
+        del played, noisy
         return captured
 
     def close(self) -> None:

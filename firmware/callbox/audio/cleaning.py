@@ -1,0 +1,131 @@
+"""What is done to the microphone before its gate: echo, noise and loudness, each only where there is need.
+
+    played --> delay line, as long as the echo is late --+
+                                                         v
+    captured --> is there an echo, how late? --> canceller (or none) --> comfort noise --> gain --> the gate
+             \\-> how loud is the room's noise? ---------^-------------------^
+
+An echo canceller that has no echo to cancel takes from the person instead: so it is left out where the speaker was
+heard for a second and no echo of it was found (a headset, a handset), and put in again when there is one; a call begins
+as the one before ended. Noise is taken out where there is noise. In a quiet room with a headset nothing is done at all.
+What a canceller takes down below the room's noise is filled up with noise, or the line sounds dead whenever the far end
+speaks.
+"""
+
+from collections import deque
+
+import numpy as np
+
+from callbox.audio.echo import Canceller
+from callbox.audio.echo_finding import EchoFinder
+from callbox.audio.gain import Gain
+from callbox.base.frames import CYCLE_MS, CYCLE_SAMPLES, Samples, silence
+
+HEAD_MS = 12  # the canceller is given this much before the echo comes
+NEAR_MS = 60  # an echo later than this after what the canceller is given leaves too little room for the walls' part
+TOLD_TOO_MUCH_MS = 30  # what devices say of their delay is an upper bound rather than a measure
+LONGEST_CYCLES = 50
+_NOISY, _QUIET = 60.0**2, 45.0**2  # mean squares: -55 and -57 dB of full scale
+_FLOOR_CYCLES = 40
+_FLOORS, _LEAST_FLOORS = 12, 6  # the quietest moment of two to five seconds is the room's noise
+_ECHO_CYCLES = 30  # after something was played, what is captured may be its echo
+_FAR_SPEAKS = 40.0**2
+_COMFORT_CYCLES = 200
+_COMFORT_SEED = 7
+_RISE = np.arange(CYCLE_SAMPLES, dtype=np.float32) / np.float32(CYCLE_SAMPLES)
+
+
+class Cleaning:
+    """All of it, for one microphone. `echo`, `noise`, `gain`: what may be done."""
+
+    def __init__(self, canceller: Canceller, echo: bool = True, noise: bool = True, gain: bool = True) -> None:
+        self.cancelling = echo
+        self._canceller = canceller
+        self._echo, self._noise = echo, noise
+        self._gain = Gain() if gain else None
+        self._finder = EchoFinder()
+        self._line: deque[Samples] = deque()
+        self._comfort = np.random.default_rng(_COMFORT_SEED).normal(size=(_COMFORT_CYCLES, CYCLE_SAMPLES))
+        self._comfort_at = 0
+        self._noisy = False
+        self._floor = 0.0
+        self._floors: deque[float] = deque(maxlen=_FLOORS)
+        self._quietest, self._weighed = np.inf, 0
+        self._spoke = 0  # for so many cycles yet, what is captured may be an echo
+
+    @property
+    def lag_ms(self) -> float | None:
+        """How late the echo is, as found; None: no echo was found."""
+        return self._finder.lag_ms
+
+    def begin(self, told_ms: float) -> None:
+        """A device was opened that says so of its delay, both directions together."""
+        self._finder.begin()
+        self._delay_by(round((told_ms - TOLD_TOO_MUCH_MS - HEAD_MS) / CYCLE_MS))
+        self._floors.clear()
+
+    def process(self, captured: Samples, played: Samples) -> Samples:
+        """Return one cycle of the person alone. `played`: what was handed to the speaker a cycle ago."""
+        was_cancelling = self.cancelling
+        if self._echo and self._finder.take(captured, played):
+            self._learn()
+        self._line.append(played)
+        played = self._line.popleft()
+        out = self._canceller.process(captured, played if was_cancelling else None, self._noisy)
+        if was_cancelling != self.cancelling:  # from one to the other within a cycle, without a click
+            other = self._canceller.process(captured, played if self.cancelling else None, self._noisy)
+            out = (out * (1 - _RISE) + other * _RISE).astype(np.int16)
+        power = _power(captured)
+        self._spoke = _ECHO_CYCLES if self.cancelling and _power(played) > _FAR_SPEAKS else max(0, self._spoke - 1)
+        if not self._spoke:
+            self._weigh(power)
+        if was_cancelling:
+            out = self._comforted(out)
+        if self._gain is None:
+            return out
+        return self._gain.process(out, power, self._floor, learn=not self._spoke)
+
+    def close(self) -> None:
+        """Free what the canceller holds. Safe to call twice."""
+        self._canceller.close()
+
+    def _learn(self) -> None:
+        """Act on what the finder found."""
+        lag_ms = self._finder.lag_ms
+        if self._finder.absent or lag_ms is not None:
+            self.cancelling = not self._finder.absent
+        if lag_ms is not None and not 0 <= lag_ms - CYCLE_MS * len(self._line) <= NEAR_MS:
+            self._delay_by(int((lag_ms - HEAD_MS) / CYCLE_MS))
+
+    def _delay_by(self, cycles: int) -> None:
+        """Make the delay line so long. The way that the canceller has learnt is no longer one."""
+        self._line = deque(silence() for _ in range(max(0, min(cycles, LONGEST_CYCLES))))
+        self._canceller.begin()
+
+    def _weigh(self, power: float) -> None:
+        """Learn how loud the room's noise is: the least mean square over seconds in which no echo can be heard."""
+        self._quietest = min(self._quietest, power)
+        self._weighed += 1
+        if self._weighed % _FLOOR_CYCLES == 0:
+            self._floors.append(self._quietest)
+            self._quietest = np.inf
+            if len(self._floors) < _LEAST_FLOORS:
+                return
+            self._floor = min(self._floors)
+            self._noisy = self._noise and self._floor > (_QUIET if self._noisy else _NOISY)
+
+    def _comforted(self, out: Samples) -> Samples:
+        """Return `out`, no quieter than the room is when nobody speaks."""
+        left = 10 ** (-self._canceller.noise_db / 10) if self._noisy else 1.0
+        missing = self._floor * left - _power(out)
+        if missing <= 1:
+            return out
+        self._comfort_at = (self._comfort_at + 1) % _COMFORT_CYCLES
+        comfort = self._comfort[self._comfort_at] * missing**0.5
+        filled: Samples = np.clip(out + comfort, -32768, 32767).astype(np.int16)
+        return filled
+
+
+def _power(samples: Samples) -> float:
+    wide = samples.astype(np.float32)
+    return float(wide @ wide) / len(wide)
