@@ -142,7 +142,7 @@ def test_a_link_that_loses_half_its_rate_leaves_no_gap(kbps: int, then: int, see
     done = talk(link, 45, sees_unsent, step_named("steady"))
     assert done.longest_gap_ms(20) <= 200
     assert step_named(done.steps[2300]).wire_bits_per_s <= 1000 * then
-    assert min(done.delays_ms[2500:]) <= 150, "the queue is gone; at 25 kbit/s it empties slowly"
+    assert min(done.delays_ms[2500:]) <= 200, "the queue is gone; at 25 kbit/s it empties slowly"
 
 
 def test_25_kbit_per_s_carry_a_voice_from_the_start() -> None:
