@@ -20,7 +20,7 @@ from callbox.conversations.agreement import (
 )
 from callbox.conversations.contacts import Contact
 from callbox.conversations.controls import Controls
-from callbox.conversations.stores import Put
+from callbox.conversations.stores import Delete, Put
 from callbox.wire.bodies import OwnRecord
 
 DEVICES = ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb", "cccccccccccccccc")
@@ -43,6 +43,7 @@ Step = tuple[str, int, int, str]
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("set"), st.integers(0, 2), st.integers(0, 3), st.sampled_from("xyz")),
+        st.tuples(st.just("bury"), st.integers(0, 2), st.integers(0, 3), st.just("")),
         st.tuples(st.just("hear"), st.integers(0, 2), st.integers(0, 2), st.just("")),
         st.tuples(st.just("twice"), st.integers(0, 2), st.integers(0, 2), st.just("")),
         st.tuples(st.just("restart"), st.integers(0, 2), st.just(0), st.just("")),
@@ -56,36 +57,54 @@ def restarted(device: Device) -> None:
     device.agreement = Agreement(device.name, stored)
 
 
+def tell(devices: list[Device], teller: Device, records: list[OwnRecord]) -> None:
+    for sibling in devices:
+        if records and sibling is not teller:
+            sibling.waiting.setdefault(teller.name, []).append(tuple(records))
+
+
+def tell_all(devices: list[Device], teller: Device) -> None:
+    for sibling in devices:
+        sibling.agreement.merge(teller.agreement.all())
+
+
 @settings(max_examples=200, deadline=None)
 @given(steps)
 def test_any_order_of_changes_and_letters_ends_in_agreement(plan: list[Step]) -> None:
     devices = [Device(name) for name in DEVICES]
     last: dict[str, list[tuple[str, bytes]]] = {}
+    buried: set[str] = set()
     for what, who, other, value in plan:
-        device = devices[who]
+        device, key = devices[who], f"contact/{other}/dial"
         queue = device.waiting.get(DEVICES[other % 3], [])
-        if what == "set":
-            records, writes = device.agreement.set(f"contact/{other}/dial", value.encode())
-            assert len(records) == len(writes)
-            last.setdefault(f"contact/{other}/dial", []).append((device.name, value.encode()))
-            for sibling in devices:
-                if records and sibling is not device:
-                    sibling.waiting.setdefault(device.name, []).append(tuple(records))
+        records: list[OwnRecord] = []
+        if what == "bury":
+            records, _ = device.agreement.bury(str(other))
+            assert device.agreement.get(key) is None
+            buried.add(key)
+        elif what == "set":
+            records, writes = device.agreement.set(f"contact/{other}/there", b"1")
+            dial, written = device.agreement.set(key, value.encode())
+            assert len(records) + len(dial) == len(writes) + len(written)
+            records = [*records, *dial]
+            last.setdefault(key, []).append((device.name, value.encode()))
         elif what == "hear" and queue:
             device.agreement.merge(queue.pop(0))
         elif what == "twice" and queue:
             device.agreement.merge(queue[0])
         elif what == "restart":
             restarted(device)
+        tell(devices, device, records)
     for device in devices:
         for left in device.waiting.values():
             for portion in left:
                 device.agreement.merge(portion)
+    for device in devices * 2:  # who has another digest sends everything
+        tell_all(devices, device)
     assert len({device.agreement.digest() for device in devices}) == 1
     for key, values in last.items():
         record = devices[0].agreement.get(key)
-        assert record is not None
-        assert record.value in {value for _, value in values}
+        assert key in buried if record is None else record.value in {value for _, value in values}
 
 
 @given(st.permutations(range(6)), st.lists(st.integers(0, 5), max_size=6))
@@ -122,6 +141,28 @@ def test_a_later_change_wins_over_what_its_device_had_seen() -> None:
     assert found is not None
     assert found.value == b"mine"
     assert one.set("k", b"mine") == ([], [])
+
+
+def test_who_was_erased_leaves_no_name_and_comes_back_only_by_a_later_decision() -> None:
+    one, other = Agreement(DEVICES[1], {}, OLD), Agreement(DEVICES[0], {}, OLD)
+    there, _ = one.set("contact/workshop/there", b"1")
+    dial, _ = one.set("contact/workshop/dial", b"\x01")
+    other.merge([*there, *dial])
+    grave, writes = one.bury("workshop")
+    assert "workshop" not in repr(one.all()) + repr(grave)
+    assert {write.key for write in writes if isinstance(write, Delete)} == {
+        "contact/workshop/there",
+        "contact/workshop/dial",
+    }
+    assert one.bury("workshop") == ([], [])
+    other.merge(grave)
+    assert other.merge([*there, *dial])[0] == []
+    assert other.all() == one.all() == grave
+    again, _ = other.set("contact/workshop/there", b"1")
+    one.merge([*again, *grave])
+    assert one.digest() == other.digest()
+    assert one.get("contact/workshop/there") == again[0]
+    assert Agreement(DEVICES[0], {}, NEW).grave("workshop") != one.grave("workshop"), "nobody else's hash is the same"
 
 
 def test_a_counter_beyond_reason_is_not_taken() -> None:

@@ -208,7 +208,37 @@ def test_what_one_box_erases_goes_on_the_other_one_too(world: World, pair: tuple
     for box in (kitchen, hall):
         assert box.thread("workshop") == []
         assert box.ask("privacy")["consents"] == []
+        world.until(lambda box=box: "workshop" not in everything(box), 5.0, "no name is left")  # type: ignore[misc]
     assert workshop.ask("call", contact="kitchen")["reason"] == "not_allowed"
+    kitchen.ask("allow", contact="workshop", row="ring")
+    world.until(lambda: len(hall.ask("contacts")["contacts"]) == 1, 30.0, "a later decision counts")
+
+
+def test_a_box_that_was_off_hears_of_an_erased_contact_and_does_not_bring_it_back(
+    world: World, pair: tuple[SimulatedBox, SimulatedBox]
+) -> None:
+    kitchen, _ = pair
+    hall = world.second(kitchen, "hall")
+    world.run(5.0)
+    hall.ask("silence", contact="workshop", on=True)
+    world.run(0.005)
+    hall.kill()
+    kitchen.ask("erase contact", contact="workshop")
+    kitchen.kill()
+    kitchen.start()
+    world.run(5.0)
+    hall.start()
+    world.until(lambda: hall.ask("contacts")["contacts"] == [], 30.0, "the hall has heard")
+    world.run(5.0)
+    assert kitchen.ask("contacts")["contacts"] == []
+    for box in (kitchen, hall):
+        assert "workshop" not in everything(box)
+
+
+def everything(box: SimulatedBox) -> str:
+    """Return all that a box has stored, but what concerns letters that are still on their way."""
+    store = box.store
+    return repr([store._tables, store.items()])
 
 
 def test_a_linked_box_erases_itself_alone(world: World, pair: tuple[SimulatedBox, SimulatedBox]) -> None:

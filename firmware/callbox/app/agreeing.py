@@ -57,14 +57,12 @@ class Agreeing:
         self._own = own
         self._people = people
         self._post = post
-        self._agreement = Agreement(core.identity.device, records)
+        self._agreement = Agreement(core.identity.device, records, core.identity.account_public)
         self._ahead: OrderedDict[str, None] = OrderedDict((key, None) for key in ahead)
         self._marks: dict[str, tuple[bytes, list[bytes]]] = {}  # of this event: mark -> its letter, and of what
         self._taking = False
         self._seen: tuple[int, Controls | None] = (-1, None)
-        self._names: set[str] = {
-            key.split("/")[1] for key in (record.key for record in self._agreement.all()) if key.startswith("contact/")
-        }
+        self._names: frozenset[str] = self._agreement.names()
         self._digest_at: Instant | None = None
         self._digest_now = False
         self._welcome: tuple[Instant, Welcome] | None = None
@@ -111,6 +109,7 @@ class Agreeing:
             self._people.session_up(welcome)
         if not self._own.others:
             self._marks.clear()
+            self._bury_alone()
             return
         self._note_changes()
         if self._marks:
@@ -142,13 +141,15 @@ class Agreeing:
             changed.extend(records)
             writes.extend(written)
 
-        names = {contact.name for contact in people.all()}
+        names = frozenset(contact.name for contact in people.all())
         for contact in people.all():
             defaults = agreement.default_fields(contact.name)
             for name, value in agreement.contact_fields(contact).items():
                 note(f"contact/{contact.name}/{name}", value, defaults[name])
-        for gone in self._names - names:
-            note(f"contact/{gone}/there", b"0", b"0")
+        for gone in sorted(self._names - names):
+            records, written = self._agreement.bury(gone)
+            changed.extend(records)
+            writes.extend(written)
         self._names = names
         defaults = agreement.controls_fields(Controls())
         for name, value in agreement.controls_fields(people.controls).items():
@@ -157,6 +158,16 @@ class Agreeing:
             for portion in agreement.letters(changed):
                 writes += self._letter(OwnRecords(portion))
             self._core.commit(writes, then=self._post.pump)
+
+    def _bury_alone(self) -> None:
+        """The other boxes were given up: what is on record of an erased contact goes all the same."""
+        if self._names and self._people.revision != self._seen[0]:
+            self._seen = (self._people.revision, None)  # another device that comes later gets everything
+            gone = self._names - {contact.name for contact in self._people.all()}
+            self._names -= gone
+            writes = [write for name in sorted(gone) for write in self._agreement.bury(name)[1]]
+            if writes:
+                self._core.commit(writes)
 
     def _item_changed(self, before: Item | None, after: Item) -> list[Write]:
         """An item of a thread is new or has changed; what other devices should know goes with it."""
@@ -305,7 +316,7 @@ class Agreeing:
         taken, writes = self._agreement.merge(records)
         writes += self._apply(taken)
         self._seen = (self._people.revision, self._people.controls)
-        self._names = {contact.name for contact in self._people.all()}
+        self._names = frozenset(contact.name for contact in self._people.all())
         self._mend()
         if digest and digest != self._agreement.digest():
             self._send_all(self._agreement.digest() if asked else b"")
@@ -320,6 +331,9 @@ class Agreeing:
             where, _, rest = record.key.partition("/")
             if where == "controls":
                 controls[rest] = record.value
+            elif where == "gone":
+                erased = (contact.name for contact in people.all() if self._agreement.grave(contact.name) == record.key)
+                contacts.update({name: {} for name in erased})
             elif where == "contact":
                 name, _, field = rest.rpartition("/")
                 contacts.setdefault(name, {})[field] = record.value

@@ -4,9 +4,10 @@ Each field of each contact, and each control, is a record of its own: key, value
 that changes one takes a counter above all that it has seen; of two values for a key the one with the higher stamp
 counts. Merging is therefore the same in any order, any number of times.
 
-    contact/NAME/there        "1", or "0" for a contact that was removed
+    contact/NAME/there        "1"
     contact/NAME/keys         which key is theirs, and whether a person vouched for it
     contact/NAME/FIELD        every other field
+    gone/HASH                 a contact that was erased: whatever is older of the one whose name has this hash is void
     controls/FIELD
 
 A field at its default, never touched, has no record: so a new device brings no defaults of its own along. Keys that
@@ -20,13 +21,14 @@ import msgspec
 
 from callbox.conversations.contacts import Contact
 from callbox.conversations.controls import Controls
-from callbox.conversations.stores import Put, Write, read_rows
+from callbox.conversations.stores import Delete, Put, Write, read_rows
 from callbox.wire.bodies import OwnRecord
 
 TABLE = "own_records"
 LETTER_BYTES = 24_000
 MOST_RECORDS = 50_000
 MOST_COUNTER = 2**62
+GRAVE_DIGITS = 32
 KEY_FIELDS = ("account_key", "verified", "carded", "fingerprint", "former_keys")
 _LOCAL_FIELDS = frozenset({"name", "changed_key"})  # what this device itself met; it does not travel
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -36,8 +38,9 @@ Fields = dict[str, bytes]
 class Agreement:
     """All records of this device. Every change returns its writes."""
 
-    def __init__(self, device: str, loaded: Mapping[str, bytes]) -> None:
+    def __init__(self, device: str, loaded: Mapping[str, bytes], account_key: bytes = b"") -> None:
         self._device = device
+        self._account_key = account_key
         self._records = read_rows(OwnRecord, TABLE, loaded.items())
         self._counter = max((record.counter for record in self._records.values()), default=0)
 
@@ -61,23 +64,68 @@ class Agreement:
         record = OwnRecord(key, value, self._counter, self._device)
         return [record], self._keep(record)
 
+    def names(self) -> frozenset[str]:
+        """Return the contacts that are on record, whole or as an earlier version left those that it erased."""
+        return frozenset(_name_in(key) for key in self._records if key.endswith("/there"))
+
+    def grave(self, name: str) -> str:
+        """Return the key that stands for an erased contact. It holds no name; who guesses one can tell."""
+        salted = b"callbox gone" + self._account_key + name.encode()
+        return "gone/" + hashlib.sha256(salted).hexdigest()[:GRAVE_DIGITS]
+
+    def bury(self, name: str) -> tuple[list[OwnRecord], list[Write]]:
+        """A contact was erased here: all that is on record of it goes. Nothing, if there is nothing."""
+        if not any(_name_in(key) == name for key in self._records):
+            return [], []
+        self._counter += 1
+        record = OwnRecord(self.grave(name), b"1", self._counter, self._device)
+        return [record], [*self._keep(record), *self._clear()]
+
+    def _is_void(self, record: OwnRecord) -> bool:
+        """A field lives as its contact does: what another device changed while this one erased it does not stay."""
+        name = _name_in(record.key)
+        grave = self._records.get(self.grave(name)) if name else None
+        if grave is None:
+            return False
+        there = record if record.key.endswith("/there") else self._records.get(f"contact/{name}/there")
+        return there is None or _stamp(there) < _stamp(grave) or _stamp(record) < _stamp(grave)
+
+    def _clear(self) -> list[Write]:
+        if not any(key.startswith("gone/") for key in self._records):
+            return []
+        void = [key for key, record in self._records.items() if self._is_void(record)]
+        for key in void:
+            del self._records[key]
+        return [Delete(TABLE, key) for key in void]
+
     def merge(self, records: Iterable[OwnRecord]) -> tuple[list[OwnRecord], list[Write]]:
         """Take another device's records; return those that count now."""
         taken: list[OwnRecord] = []
-        writes: list[Write] = []
         for record in records:
             known = self._records.get(record.key)
             if record.counter > MOST_COUNTER or (known is None and len(self._records) >= MOST_RECORDS):
                 continue
             if known is None or _stamp(known) < _stamp(record):
                 taken.append(record)
-                writes += self._keep(record)
+                self._records[record.key] = record
             self._counter = max(self._counter, record.counter)
-        return taken, writes
+        void = self._clear()
+        taken = [record for record in taken if record.key in self._records]
+        return taken, [*(_put(record) for record in taken), *void]
 
     def _keep(self, record: OwnRecord) -> list[Write]:
         self._records[record.key] = record
-        return [Put(TABLE, record.key, msgspec.msgpack.encode(record))]
+        return [_put(record)]
+
+
+def _put(record: OwnRecord) -> Put:
+    return Put(TABLE, record.key, msgspec.msgpack.encode(record))
+
+
+def _name_in(key: str) -> str:
+    """Return which contact a key is about, "" for any other key."""
+    where, _, rest = key.partition("/")
+    return rest.rpartition("/")[0] if where == "contact" else ""
 
 
 def _stamp(record: OwnRecord) -> tuple[int, str, bytes]:
@@ -86,7 +134,11 @@ def _stamp(record: OwnRecord) -> tuple[int, str, bytes]:
 
 
 def letters(records: Iterable[OwnRecord]) -> list[tuple[OwnRecord, ...]]:
-    """Return records in portions that fit a letter; at least one portion, perhaps empty."""
+    """Return records in portions that fit a letter; at least one portion, perhaps empty.
+
+    First whether a contact is there at all, for without that its fields are not taken once it was erased.
+    """
+    records = sorted(records, key=lambda record: not record.key.endswith("/there"))
     portions: list[list[OwnRecord]] = [[]]
     size = 0
     for record in records:
