@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from callbox.lanes.facts import LaneFacts, wire_bytes
 from callbox.lanes.lane import MOST_OWED
-from callbox.lanes.spread import PROBE_S, REPLACE_S, STALE_S, Spread
+from callbox.lanes.spread import LOST_S, PROBE_S, REPLACE_S, STALE_S, Spread
 from callbox.lanes.trouble import BAD, Budget, Trouble
 from callbox.wire.media import MAX_FRAMES, MAX_MEDIA_BYTES, unpack_media
 
@@ -203,6 +203,7 @@ def test_a_lane_that_stays_stalled_is_given_up_only_while_others_move() -> None:
     hop.send(0.21, 2)
     hop.note(0.5, 2, facts(ONE))
     assert hop.spread.worn_out(0.3 + REPLACE_S) == []
+    assert hop.spread.worn_out(0.3 + LOST_S) == [1]
 
 
 def test_what_a_lost_lane_owed_goes_over_another() -> None:

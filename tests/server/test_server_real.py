@@ -240,8 +240,10 @@ def test_media_goes_through_and_a_peer_that_stops_reading_is_cut_off(server: Run
 
         # Nobody takes from the client's queue now: it fills, and the client stops reading its socket.
         before, began = server.memory_bytes(), time.monotonic()
+        number = 0
         while _established(kitchen):
-            workshop.socket.send(media(route, size=1200))
+            number += 1
+            workshop.socket.send(media(route, number, size=1200))
             assert time.monotonic() - began < 15, "the stalled peer was never cut off"
         assert time.monotonic() - began > 1, "the peer was cut off before its time"
         assert server.memory_bytes() - before < 4 * 1024 * 1024

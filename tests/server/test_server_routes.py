@@ -4,7 +4,7 @@ import pytest
 
 from callbox.server.events import Received
 from callbox.wire.errors import MalformedMessage
-from callbox.wire.media import pack_media
+from callbox.wire.media import pack_media, unpack_media
 from callbox.wire.signals import (
     CloseRoute,
     EndRing,
@@ -205,28 +205,34 @@ def test_nobody_else_resumes_a_call(who: Box) -> None:
 def test_malformed_media_closes_its_connection(data: bytes) -> None:
     room, kitchen, workshop, _route = talking()
     with pytest.raises(MalformedMessage):
-        room.server.relay(workshop.number, data, room.now)
+        room.server.relay(workshop.number, data)
     room.give(Received(workshop.number, data))
     assert workshop.last(Refused).why == "malformed"
     assert not kitchen.closed
 
 
-def test_copies_on_several_lanes_stay_apart_and_a_missing_lane_is_stood_in_for() -> None:
+def frames(*numbers: int) -> list[bytes]:
+    return [frame for number in numbers for frame in unpack_media(media(1, number))[1]]
+
+
+def test_of_the_copies_of_a_frame_one_goes_on_over_the_lane_that_the_receiver_itself_uses() -> None:
     room, kitchen, workshop, route = talking()
     lanes = {
         box: [room.lane(peer, ticket) for ticket in peer.last(Welcome).tickets[:2]]
         for box, peer in ((KITCHEN, kitchen), (WORKSHOP, workshop))
     }
     for sender in lanes[WORKSHOP]:
-        room.give(Received(sender.number, media(route)))
-    assert [len(lane.media) for lane in lanes[KITCHEN]] == [1, 1]
-    lanes[KITCHEN][0].leave()
-    for sender in lanes[WORKSHOP]:
-        room.give(Received(sender.number, media(route)))
-    assert len(lanes[KITCHEN][1].media) == 3
+        room.give(Received(sender.number, media(route, 1)))
+    assert [len(lane.media) for lane in lanes[KITCHEN]] == [1, 0]
+    room.give(Received(lanes[KITCHEN][1].number, media(route, 2)))
+    room.give(Received(lanes[WORKSHOP][0].number, media(route, 3)))
+    assert lanes[KITCHEN][1].media == [media(route, 3)]
     lanes[KITCHEN][1].leave()
-    room.give(Received(lanes[WORKSHOP][0].number, media(route)))
-    assert len(kitchen.media) == 1
+    room.give(Received(lanes[WORKSHOP][0].number, media(route, 4)))
+    assert [unpack_media(message)[1] for message in lanes[KITCHEN][0].media] == [frames(1), frames(3, 4)], "3 was owed"
+    lanes[KITCHEN][0].leave()
+    room.give(Received(lanes[WORKSHOP][0].number, media(route, 5)))
+    assert [unpack_media(message)[1] for message in kitchen.media] == [frames(4, 5)]
     assert {lane.last(LaneJoined).lane for lane in lanes[KITCHEN]} == {1, 2}
 
 

@@ -8,7 +8,7 @@ import socket
 from callbox.lanes.facts import TCP_INFO_BYTES
 
 _EXPEDITED = 46 << 2  # DSCP EF, the class of voice (RFC 3246)
-_MEDIA_SEND_BUFFER = 32 * 1024
+MEDIA_BUFFER_BYTES = 32 * 1024
 _MEDIA_UNSENT_BYTES = 512
 _CONTROL_UNSENT_BYTES = 16 * 1024
 _TCP_INFO = getattr(socket, "TCP_INFO", 11)
@@ -20,18 +20,18 @@ _TCP_RTO_MAX_MS = 44  # Linux 6.15
 _LONGEST_TIMEOUT_MS = 1000
 
 
-def tune(connected: socket.socket, media: bool) -> None:
+def tune(connected: socket.socket, media: bool, buffer_bytes: int = MEDIA_BUFFER_BYTES) -> None:
     """Set a socket for small messages that must not wait.
 
     For media also: hold almost nothing unsent, for what waits in the kernel can no longer be dropped when it becomes
     stale; be of the class of voice; and go on trying at the same pace while little is on the way, where TCP would
-    wait twice as long after every try.
+    wait twice as long after every try. The kernel doubles `buffer_bytes`, and counts its own records among them.
     """
     unsent = _MEDIA_UNSENT_BYTES if media else _CONTROL_UNSENT_BYTES
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, unsent)]
     if media:
         options += [
-            (socket.SOL_SOCKET, socket.SO_SNDBUF, _MEDIA_SEND_BUFFER),
+            (socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes),
             (socket.IPPROTO_TCP, _TCP_THIN_LINEAR_TIMEOUTS, 1),
             (socket.IPPROTO_TCP, _TCP_RTO_MAX_MS, _LONGEST_TIMEOUT_MS),
             (socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED)

@@ -24,6 +24,7 @@ RETRY_S = 0.010
 PROBE_S = 0.040
 LONGEST_SLICE_S = 0.040
 REPLACE_S = 1.0
+LOST_S = 4.5
 CONGESTED_S = 0.060
 _HEAD_BYTES = 5
 _FRAME_HEAD_BYTES = 2
@@ -103,13 +104,11 @@ class Spread:
             self.trouble.stalled(now)
 
     def worn_out(self, now: Instant) -> list[int]:
-        """Return the lanes that have been stalled for long while others move: better replaced by fresh ones."""
-        if all(lane.stalled_since is not None for lane in self._lanes.values()):
-            return []
+        """Return the lanes that are better replaced by fresh ones: stalled for long, or for long while others move."""
+        lanes = self._lanes.values()
+        patience_s = LOST_S if all(lane.stalled_since is not None for lane in lanes) else REPLACE_S
         return [
-            lane.number
-            for lane in self._lanes.values()
-            if lane.stalled_since is not None and now - lane.stalled_since > REPLACE_S
+            lane.number for lane in lanes if lane.stalled_since is not None and now - lane.stalled_since > patience_s
         ]
 
     def send(self, frames: Sequence[tuple[Instant, bytes]], free: Collection[int], now: Instant) -> Messages:

@@ -29,6 +29,7 @@ from callbox.server.events import (
     StoreFailed,
 )
 from callbox.server.items import StoreSnapshot
+from callbox.server.relay import Onward
 from callbox.server.sessions import Session
 from callbox.server.settings import ServerSettings
 from callbox.wire.codec import decode_client_message
@@ -168,8 +169,8 @@ class Server:
                 blobs.sweep(desk)
         return self._end()
 
-    def relay(self, connection: int, data: bytes, now: Instant) -> int | None:
-        """Return the connection to which this media message goes on unchanged, or None: it is dropped.
+    def relay(self, connection: int, data: bytes) -> Onward | None:
+        """Return what of this media message goes on, and by which way; None: it is dropped.
 
         Raises MalformedMessage; `handle(Received(...))` then refuses the connection as for any malformed message.
         """
@@ -177,20 +178,23 @@ class Server:
         found = desk.sessions.at(connection)
         if found is None:
             raise MalformedMessage("media on a connection that is nobody's")
-        session, lane = found
+        session, _ = found
         bounds = desk.settings.calls
         if len(data) > bounds.media_bytes:
             raise MalformedMessage("media message is too large")
         number, frames = unpack_media(data)
         if len(frames) > bounds.media_frames:
             raise MalformedMessage("media message has too many frames")
-        peer = desk.routes.other_side(number, session.device)
-        receiver = desk.sessions.of_device(peer.device) if peer is not None else None
-        if receiver is None:
+        sides = desk.routes.between_sides(number, session.device)
+        receiver = desk.sessions.of_device(sides[1].device) if sides is not None else None
+        if sides is None or receiver is None or sides[0].outlet is None or sides[1].outlet is None:
             desk.counters["media.dropped"] += 1
             return None
         desk.counters["media.relayed"] += 1
-        return receiver.media_connection(lane)
+        back, outlet = sides[0].outlet.spread, sides[1].outlet
+        back.prefer(connection)
+        outlet.reach(receiver.media_connections)
+        return Onward(outlet, outlet.firsts.of(frames), hurry=back.current != connection)
 
     def _received(self, connection: int, data: bytes) -> None:
         desk = self._desk
@@ -203,9 +207,7 @@ class Server:
             return  # closed a moment ago
         try:
             if data[:1] == bytes([MEDIA_TYPE]):
-                target = self.relay(connection, data, desk.now)
-                if target is not None:
-                    desk.out.append(SendMedia(target, data))
+                self._pass_on(self.relay(connection, data))
                 return
             session, lane = found
             message = decode_client_message(data)
@@ -216,6 +218,16 @@ class Server:
             desk.refuse(connection, "malformed", str(error))
             return
         handler(desk, session, message)
+
+    def _pass_on(self, onward: Onward | None) -> None:
+        """Send media where nobody can tell how the lanes stand; a shell that can calls `relay` itself."""
+        if onward is None:
+            return
+        spread, lanes, now = onward.outlet.spread, onward.outlet.lanes, self._desk.now
+        for lane in spread.look_at(now):
+            spread.note(lane, None, now)
+        for lane, message in spread.send([(now, frame) for frame in onward.frames], lanes, now):
+            self._desk.out.append(SendMedia(lane, message))
 
     def _begin(self, now: Instant, wall_ms: int) -> Desk:
         self._desk.now, self._desk.wall_ms = now, wall_ms

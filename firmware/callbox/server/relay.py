@@ -1,11 +1,69 @@
-"""Media waiting for one peer: the newest matter, the stale are dropped, and nobody waits for a peer that stalls."""
+"""Media on its way to one peer: first copies only, over the lanes that move; the newest matter, the stale are dropped.
+
+    media message --> Firsts --> Spread (of this peer on this route) --> connection: MediaQueue, nearly always empty
+
+Nobody waits for a peer that stalls.
+"""
 
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from callbox.base.time import Instant
+from callbox.lanes.spread import Spread
+
+REMEMBERED_FRAMES = 128
+_TAG_BYTES = 8  # the end of a sealed frame's tag tells it from all others
 
 MAX_BYTES = 64 * 1024
 MAX_MESSAGES = 64
+
+
+class Firsts:
+    """Knows the frames that were here a moment ago: a sender on a bad hop sends some twice."""
+
+    def __init__(self) -> None:
+        self._tags: set[bytes] = set()
+        self._order: deque[bytes] = deque()
+
+    def of(self, frames: Sequence[bytes]) -> list[bytes]:
+        """Return those that have not been here, in order."""
+        fresh: list[bytes] = []
+        for frame in frames:
+            tag = frame[-_TAG_BYTES:]
+            if tag in self._tags:
+                continue
+            fresh.append(frame)
+            self._tags.add(tag)
+            self._order.append(tag)
+        while len(self._order) > REMEMBERED_FRAMES:
+            self._tags.discard(self._order.popleft())
+        return fresh
+
+
+@dataclass(slots=True)
+class Outlet:
+    """What goes to one device on one route."""
+
+    spread: Spread
+    firsts: Firsts = field(default_factory=Firsts)
+    lanes: tuple[int, ...] = ()
+
+    def reach(self, lanes: tuple[int, ...]) -> None:
+        """Use these connections from now on."""
+        if lanes != self.lanes:
+            self.lanes = lanes
+            self.spread.set_lanes(lanes)
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Fresh frames and the way that they take. `hurry`: nothing goes back where they came from, so that what TCP
+    acknowledges could ride along with it."""
+
+    outlet: Outlet
+    frames: list[bytes]
+    hurry: bool
 
 
 class MediaQueue:

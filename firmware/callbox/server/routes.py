@@ -4,7 +4,7 @@
     complete --a side's connection is lost--> waiting (the other side too) --OpenRoute again--> complete
     waiting, too long --> closed, and whoever is there is told
 
-Both sides use the same route number. `other_side` is the one check that media passes: it names the peer only to a
+Both sides use the same route number. `between_sides` is the one check that media passes: it names the peer only to a
 device of this route, and only while the route is complete.
 """
 
@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from callbox.base.chance import Chance
 from callbox.base.time import Instant, earliest
+from callbox.lanes.spread import Spread
+from callbox.server.relay import Outlet
 from callbox.server.settings import CallBounds
 
 MAX_ROUTES_PER_DEVICE = 4
@@ -27,6 +29,7 @@ class Side:
     connection: int | None = None
     request: int = 0
     away_until: Instant = 0.0
+    outlet: Outlet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,10 @@ class Routes:
         """Make a route whose sides have yet to come."""
         for side in sides:
             side.away_until = now + self.bounds.route_within_s
-        route = Route(self._free_number(), key, {side.device: side for side in sides})
+        number = self._free_number()
+        for side in sides:
+            side.outlet = Outlet(Spread(number, masked=False, extra=self.bounds.copies))
+        route = Route(number, key, {side.device: side for side in sides})
         self._by_key[key] = self._by_number[route.number] = route
         return route
 
@@ -92,12 +98,13 @@ class Routes:
         side = route.sides[device]
         side.connection, side.request = connection, request
 
-    def other_side(self, number: int, device: str) -> Side | None:
-        """Return the peer of `device` on a complete route of its own; None means: nobody gets this."""
+    def between_sides(self, number: int, device: str) -> tuple[Side, Side] | None:
+        """Return `device`'s side and its peer's of a complete route of its own; None means: nobody gets this."""
         route = self._by_number.get(number)
         if route is None or device not in route.sides or not route.complete:
             return None
-        return next(side for side in route.sides.values() if side.device != device)
+        peer = next(side for side in route.sides.values() if side.device != device)
+        return route.sides[device], peer
 
     def lost(self, device: str, now: Instant) -> None:
         """A device's session ended: its routes wait for it."""

@@ -36,12 +36,10 @@ class Session:
     pending: int = 0  # submits on their way to the disk
     follows: bool = False  # it knows what `moved` means: a box of an older release would hang up on it
 
-    def media_connection(self, lane: int) -> int:
-        """Return where media that came on the peer's lane `lane` goes: the like lane, so that copies stay apart."""
-        if not self.lanes:
-            return self.connection
-        alike = self.lanes.get(lane)
-        return alike if alike is not None else list(self.lanes.values())[lane % len(self.lanes)]
+    @property
+    def media_connections(self) -> tuple[int, ...]:
+        """Where media for this device goes: its lanes, or its own connection until one has joined."""
+        return tuple(self.lanes.values()) or (self.connection,)
 
 
 class Sessions:

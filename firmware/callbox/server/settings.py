@@ -50,6 +50,9 @@ class CallBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     letters_per_s: Annotated[int, Meta(description="Call letters per second and session.", ge=1)] = 20
     media_bytes: Annotated[int, Meta(description="Bytes of one media message.", ge=64, le=4096)] = 4096
     media_frames: Annotated[int, Meta(description="Frames in one media message.", ge=1, le=12)] = 12
+    copies: Annotated[
+        float, Meta(description="Copies for a peer on a bad link: bytes for each byte of its voice.", ge=0.0, le=2.0)
+    ] = 1.0
     media_queue_ms: Annotated[int, Meta(description="Media waiting for a peer is dropped when older.", ge=20)] = 120
 
 

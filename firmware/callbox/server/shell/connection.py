@@ -22,6 +22,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from callbox.base.time import Instant
+from callbox.lanes.facts import LaneFacts, lane_facts
+from callbox.lanes.sockets import acknowledge, told, tune
 from callbox.server.limits import Bucket
 from callbox.server.relay import MediaQueue
 from callbox.server.settings import ServerSettings
@@ -29,6 +31,7 @@ from callbox.server.shell.tls import TlsPipe
 from callbox.wire.codec import MAX_CONTROL_BYTES
 
 SEND_BUFFER_BYTES = 8 * 1024  # the kernel doubles it
+VOICE_BUFFER_BYTES = 16 * 1024
 UNSENT_LOW_WATER_BYTES = 4 * 1024
 MAX_CONTROL_WAITING_BYTES = 256 * 1024
 LINGER_S = 1.0
@@ -74,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._control_bytes = 0
         self._fragments: list[bytes] = []
         self._writable = True
+        self._tuned = False
         self._closing = False
         self._finished = False
         self._transport: asyncio.Transport | None = None
@@ -135,6 +139,26 @@ class Connection(asyncio.Protocol):
     def open(self) -> bool:
         """Return whether messages can flow: TLS and WebSocket stand."""
         return self._websocket.state is State.OPEN and not self._closing
+
+    @property
+    def takes_voice(self) -> bool:
+        """Return whether the kernel took everything so far."""
+        return self._writable and not self.media and self.open
+
+    def facts(self) -> LaneFacts | None:
+        """Return what the kernel says of this connection. Who asks is about to send voice here."""
+        if self._transport is None:
+            return None
+        opened = self._transport.get_extra_info("socket")
+        if not self._tuned:
+            self._tuned = True
+            tune(opened, media=True, buffer_bytes=VOICE_BUFFER_BYTES)
+        return lane_facts(told(opened), self._transport.get_write_buffer_size())
+
+    def acknowledge(self) -> None:
+        """Have TCP acknowledge now what has arrived."""
+        if self._transport is not None:
+            acknowledge(self._transport.get_extra_info("socket"))
 
     def send(self, data: bytes) -> None:
         """Send a control message, after those before it. A peer with too much waiting is cut off."""

@@ -41,6 +41,7 @@ from callbox.server.shell.door import Door
 from callbox.server.shell.home import Home, wall_ms
 from callbox.server.shell.store_thread import StoreThread
 from callbox.server.shell.tls import server_context
+from callbox.server.shell.voices import Voices
 from callbox.server.stores.sql import SqlStore
 from callbox.server.stores.sql_migrations import forget_copies
 from callbox.wire.errors import MalformedMessage
@@ -76,6 +77,7 @@ class Serving:
         self._store_thread = StoreThread(self._store, AuditLog(home.audit_file), self._outcomes, self._store_crashed)
         self._store_thread.start()
         self._connections: dict[int, Connection] = {}
+        self._voices = Voices(self._connections)
         self._numbers = count(1)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: Instant | None = None
@@ -130,13 +132,12 @@ class Serving:
     def received(self, connection: Connection, data: bytes) -> None:
         if data[:1] == _MEDIA:
             try:
-                target = self._core.relay(connection.number, data, self.now())
+                onward = self._core.relay(connection.number, data)
             except MalformedMessage:
                 self._handle(Received(connection.number, data))
                 return
-            peer = self._connections.get(target) if target is not None else None
-            if peer is not None:
-                peer.send_media(data)
+            if onward is not None:
+                self._voices.pass_on(onward, connection)
             return
         self._handle(Received(connection.number, data))
 

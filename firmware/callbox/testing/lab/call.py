@@ -119,7 +119,7 @@ class Lab:
         """Call, make the link so, count for `length_s`, hang up."""
         links = {"callbox": self._ours, **self._floors}
         for places in links.values():  # a call begins over the same way, before it is at its worst
-            places.use(replace(conditions, loss=0.0, dark_every_s=0.0, spike_every_s=0.0))
+            places.use(replace(conditions, loss=0.0, spell_ms=0.0, dark_every_s=0.0, spike_every_s=0.0))
         self._call()
         floors = [process for kind in self._floors for process in self._start_floor(kind, length_s)]
         time.sleep(SETTLE_S)
@@ -162,7 +162,7 @@ class Lab:
     def _set_up(self) -> None:
         stage = self._stage
         server = self._folder / "server"
-        server.mkdir(mode=0o700)
+        server.mkdir(mode=0o700, exist_ok=True)
         (server / "server.toml").write_text(SERVER_TOML, encoding="utf-8")
         stage.start_server()
         toml = box_toml("wav", "", "", self._step.name)
