@@ -1,6 +1,7 @@
 """What the doctor finds out, on made-up machines: a folder with the files of /proc, /sys, /dev and /run in it."""
 
 import dataclasses
+import errno
 import os
 import re
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gpiod
 import pytest
 
 from app.made_up_machines import nobody_may, says, write
@@ -134,38 +136,32 @@ def test_the_codec() -> None:
     assert look_at_codec(missing).trouble == Trouble("the Opus library is missing", "install it")
 
 
-class Lgpio:
-    """lgpio of a Pi 4: chip 0 is the header's; GPIO17 is held by SPI, GPIO27 by a nameless driver."""
+class Chip:
+    """What libgpiod opens on a Pi 4: the header's; GPIO17 is held by SPI, GPIO27 by a nameless driver."""
 
-    class error(Exception):  # noqa: N801  # lgpio's own name for it
+    label = "pinctrl-bcm2711"
+
+    def __init__(self, path: str) -> None:
+        assert path.endswith("dev/gpiochip0")
+
+    def __enter__(self) -> "Chip":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         pass
 
-    def __init__(self, label: str = "pinctrl-bcm2711", refuse: bool = False) -> None:
-        self.label, self.refuse = label, refuse
-        self.open = 0
+    def get_info(self) -> Any:
+        return SimpleNamespace(label=self.label)
 
-    def gpiochip_open(self, number: int) -> int:
-        if self.refuse:
-            raise self.error("can not open gpiochip")
-        self.open += 1
-        return number
-
-    def gpiochip_close(self, handle: int) -> None:
-        self.open -= 1
-
-    def gpio_get_chip_info(self, handle: int) -> list[Any]:
-        return [0, 58, f"gpiochip{handle}", self.label]
-
-    def gpio_get_line_info(self, handle: int, pin: int) -> list[Any]:
-        user = {17: "spi0 CS0", 27: ""}.get(pin)
-        return [0, pin, 0 if user is None else 1, f"GPIO{pin}", user or ""]
+    def get_line_info(self, pin: int) -> Any:
+        return SimpleNamespace(used=pin in (17, 27), consumer={17: "spi0 CS0"}.get(pin, ""))
 
 
 @pytest.fixture
 def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A Pi with the header's chip and its own light, and a folder for lgpio."""
+    """A Pi with the header's chip and its own light."""
     write(tmp_path, {"dev/gpiochip0": "", "sys/class/leds/ACT/trigger": "[mmc0]", "sys/class/leds/ACT/brightness": "0"})
-    monkeypatch.setenv("LG_WD", str(tmp_path))
+    monkeypatch.setattr(gpiod, "Chip", Chip)
     return Machine(tmp_path)
 
 
@@ -173,48 +169,62 @@ GPIO = PanelSettings(backend="gpio")
 
 
 def test_pins_that_others_hold_are_named(pi: Machine) -> None:
-    lgpio = Lgpio()
-    facts = look_at_pins(GPIO, False, pi, lambda: lgpio)
+    facts = look_at_pins(GPIO, False, pi)
     assert facts.trouble is None
     assert facts.busy == (
         HeldLine("button.talk", 17, "`spi0 CS0`"),
         HeldLine("button.mute", 27, "a driver of the kernel"),
     )
     assert facts.activity_light == ""
-    assert lgpio.open == 0
 
 
 def test_pins_of_a_running_box_are_its_own(pi: Machine) -> None:
-    assert look_at_pins(GPIO, True, pi, Lgpio).busy is None
+    assert look_at_pins(GPIO, True, pi).busy is None
 
 
-@pytest.mark.parametrize(
-    ("lgpio", "words"),
-    [(Lgpio(refuse=True), "may open the GPIO pins|may not"), (Lgpio("gpio-mockup"), "no 40-pin GPIO header")],
-)
-def test_a_chip_that_cannot_be_had(pi: Machine, lgpio: Lgpio, words: str) -> None:
-    facts = look_at_pins(GPIO, False, pi, lambda: lgpio)
+def test_a_chip_that_does_not_open(pi: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> Chip:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(gpiod, "Chip", refuse)
+    facts = look_at_pins(GPIO, False, pi)
     assert facts.trouble is not None
-    assert re.search(words, facts.trouble.what)
+    assert re.search("may open the GPIO pins|may not", facts.trouble.what)
     assert facts.busy is None
 
 
-def test_a_folder_that_lgpio_may_not_write_to(pi: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_header(pi: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Chip, "label", "gpio-mockup")
+    facts = look_at_pins(GPIO, False, pi)
+    assert facts.trouble is not None
+    assert "no 40-pin GPIO header" in facts.trouble.what
+
+
+def test_the_folder_of_lgpio_matters_where_a_light_is_dimmed(
+    pi: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LG_WD", str(pi.root / "none"))
-    facts = look_at_pins(GPIO, False, Machine(pi.root, may=nobody_may))
+    assert look_at_pins(GPIO, False, pi).trouble is None
+    board = tmp_path / "dimmed.toml"
+    board.write_text("[button.talk]\npin = 5\n[light.live]\npin = 6\nbrightness = 0.5\n")
+    facts = look_at_pins(PanelSettings(backend="gpio", board=str(board)), False, pi)
     assert facts.trouble is not None
     assert "may not write to" in facts.trouble.what
-    assert "may not write" in facts.activity_light
+    assert "LG_WD" in facts.trouble.cure
+
+
+def test_an_activity_light_that_may_not_be_written_to(pi: Machine) -> None:
+    assert "may not write" in look_at_pins(GPIO, False, Machine(pi.root, may=nobody_may)).activity_light
 
 
 def test_pins_of_buses_that_are_on(pi: Machine, tmp_path: Path) -> None:
     board = tmp_path / "mine.toml"
     board.write_text("[button.talk]\npin = 2\n[button.mute]\npin = 8\n[light.live]\npin = 14\n[light.call]\npin = 5\n")
     panel = PanelSettings(backend="gpio", board=str(board))
-    assert look_at_pins(panel, False, pi, Lgpio).shared == ()
+    assert look_at_pins(panel, False, pi).shared == ()
     write(pi.root, {"dev/i2c-1": "", "dev/spidev0.0": "", "dev/serial0": ""})
     for running in (False, True):
-        assert look_at_pins(panel, running, pi, Lgpio).shared == (
+        assert look_at_pins(panel, running, pi).shared == (
             HeldLine("button.talk", 2, "i2c"),
             HeldLine("button.mute", 8, "spi"),
             HeldLine("light.live", 14, "uart"),
@@ -224,15 +234,15 @@ def test_pins_of_buses_that_are_on(pi: Machine, tmp_path: Path) -> None:
 def test_a_board_file_with_mistakes(pi: Machine, tmp_path: Path) -> None:
     board = tmp_path / "mine.toml"
     board.write_text("[button.talk]\npin = 99\n\n[light.glow]\npin = 5\n")
-    facts = look_at_pins(PanelSettings(backend="gpio", board=str(board)), False, pi, Lgpio)
+    facts = look_at_pins(PanelSettings(backend="gpio", board=str(board)), False, pi)
     assert len(facts.problems) >= 2
     assert any("mine.toml:2" in problem for problem in facts.problems)
-    nameless = look_at_pins(PanelSettings(backend="gpio", board="breadbord"), False, pi, Lgpio)
+    nameless = look_at_pins(PanelSettings(backend="gpio", board="breadbord"), False, pi)
     assert "breadboard" in nameless.problems[0]
 
 
 def test_a_simulated_panel_needs_no_chip(tmp_path: Path) -> None:
-    facts = look_at_pins(PanelSettings(backend="simulated"), False, Machine(tmp_path), Lgpio)
+    facts = look_at_pins(PanelSettings(backend="simulated"), False, Machine(tmp_path))
     assert facts == PinFacts("simulated", "breadboard")
 
 

@@ -178,10 +178,15 @@ def test_what_is_spoiled_is_found_named_and_cured(guest: Guest, name: str) -> No
     assert facts["after"] == {"ok": True, "findings": []}, facts["ran"]
 
 
-def test_a_folder_that_lgpio_may_not_write_to(guest: Guest) -> None:
+def test_a_folder_that_lgpio_may_not_write_to_matters_where_a_light_is_dimmed(guest: Guest) -> None:
+    board = "[button.talk]\\npin = 17\\n[light.live]\\npin = 5\\n"
     guest.must(STOP)
-    ran = guest.run(f"runuser -u callbox -- env LG_WD=/proc callbox doctor --json --home {HOME}", 60)
-    told = json.loads(ran.out)
-    panel = next(one for one in told["findings"] if one["area"] == "panel")
-    assert (panel["level"], "may not write to /proc" in panel["what"]) == ("fault", True)
-    assert "LG_WD" in panel["cure"]
+    guest.must(f"printf '\\n[panel]\\nboard = \"{HOME}/board.toml\"\\n' >>{HOME}/box.toml")
+    found = []
+    for dimmed in ("", "brightness = 0.5\\n"):
+        guest.must(f"printf '{board}{dimmed}' >{HOME}/board.toml")
+        ran = guest.run(f"runuser -u callbox -- env LG_WD=/proc callbox doctor --json --home {HOME}", 60)
+        found += [one for one in json.loads(ran.out)["findings"] if one["area"] == "panel"]
+    assert [one["level"] for one in found] == ["ok", "fault"], found
+    assert "may not write to /proc" in found[1]["what"]
+    assert "LG_WD" in found[1]["cure"]

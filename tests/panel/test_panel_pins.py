@@ -1,16 +1,18 @@
 """The pins family: one contract for every member, the real pins driven electrically through gpiozero's mock."""
 
+import errno
 import grp
 import os
 import pwd
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+import gpiod
 import pytest
 from gpiozero import LED
 from gpiozero.exc import PinInvalidPull
@@ -21,7 +23,8 @@ from callbox.base.errors import WrongUse
 from callbox.panel.boards import load_board
 from callbox.panel.parts import Board
 from callbox.panel.pins import Pins, PinsUnavailable, members, open_pins
-from callbox.panel.pins._chip import find_header_chip, line_holder, load_lgpio, refusal
+from callbox.panel.pins._chip import find_header_chip, line_holder, refusal
+from callbox.panel.pins._dimming import load_lgpio
 from callbox.panel.pins.gpio import GpioPins
 from callbox.panel.pins.simulated import SimulatedPins
 
@@ -236,10 +239,10 @@ def test_a_pin_in_use_is_told_in_words_and_the_others_are_let_go(tmp_path: Path)
     assert factory.pins == {}
 
 
-@pytest.mark.parametrize("message", ["GPIO busy", "'GPIO busy'"])
+@pytest.mark.parametrize("message", ["[Errno 16] Device or resource busy", "'GPIO busy'"])
 def test_who_holds_a_pin_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str) -> None:
     def refuse(factory: MockFactory, pin: int) -> None:
-        raise ChipRefusedError(message)
+        raise OSError(message)
 
     monkeypatch.setattr(MockFactory, "pin", refuse)
     with pytest.raises(PinsUnavailable, match=r"\[light.live\] GPIO\d+ is in use by `spi0 CS0`\.\nStop that"):
@@ -256,45 +259,48 @@ def test_what_a_pin_refuses_is_told_in_words(tmp_path: Path, monkeypatch: pytest
         GpioPins(load_board("[button.talk]\npin = 17\n", "my.toml"), MockFactory(pin_class=MockPWMPin), tmp_path)
 
 
-class ChipRefusedError(Exception):
-    """What lgpio raises, under its own name `error`."""
+Find = Callable[[dict[int, str | None]], Path]
 
 
-class FakeLgpio:
-    """Chips as lgpio sees them: number -> label; None: may not be opened."""
+class FakeChip:
+    """What libgpiod opens: /dev/gpiochipN has the label `labels[N]`; None: it may not be opened."""
 
-    error = ChipRefusedError
+    labels: Mapping[int, str | None]
+    line: Any = None
+    open = 0
 
-    def __init__(self, chips: dict[int, str | None], line: list[Any] | None = None) -> None:
-        self.chips = chips
-        self.line = line
-        self.open: set[int] = set()
+    def __init__(self, path: str) -> None:
+        label = self.labels[int(path.rpartition("gpiochip")[2])]
+        if label is None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        self.label = label
 
-    def gpio_get_line_info(self, handle: int, pin: int) -> list[Any]:
-        assert self.line is not None
+    def __enter__(self) -> "FakeChip":
+        FakeChip.open += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        FakeChip.open -= 1
+
+    def get_info(self) -> Any:
+        return SimpleNamespace(label=self.label)
+
+    def get_line_info(self, pin: int) -> Any:
         return self.line
 
-    def gpiochip_open(self, number: int) -> int:
-        if self.chips[number] is None:
-            raise self.error("can not open gpiochip")
-        self.open.add(number)
-        return number
 
-    def gpio_get_chip_info(self, handle: int) -> list[Any]:
-        return [0, 54, f"gpiochip{handle}", self.chips[handle]]
+@pytest.fixture
+def header_chip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Find]:
+    monkeypatch.setattr(gpiod, "Chip", FakeChip)
 
-    def gpiochip_close(self, handle: int) -> None:
-        self.open.remove(handle)
+    def find(chips: dict[int, str | None]) -> Path:
+        for number in chips:
+            (tmp_path / f"gpiochip{number}").touch()
+        FakeChip.labels = chips
+        return find_header_chip(tmp_path)
 
-
-def header_chip(folder: Path, chips: dict[int, str | None]) -> int:
-    for number in chips:
-        (folder / f"gpiochip{number}").touch()
-    fake = FakeLgpio(chips)
-    try:
-        return find_header_chip(fake, folder)
-    finally:
-        assert not fake.open
+    yield find
+    assert FakeChip.open == 0
 
 
 @pytest.mark.parametrize(
@@ -307,19 +313,19 @@ def header_chip(folder: Path, chips: dict[int, str | None]) -> int:
         ({0: None, 10: "pinctrl-rp1"}, 10),
     ],
 )
-def test_the_header_is_found_by_its_label(tmp_path: Path, chips: dict[int, str | None], number: int) -> None:
-    assert header_chip(tmp_path, chips) == number
+def test_the_header_is_found_by_its_label(header_chip: Find, chips: dict[int, str | None], number: int) -> None:
+    assert header_chip(chips).name == f"gpiochip{number}"
 
 
-def test_a_chip_that_does_not_open_is_told_as_such(tmp_path: Path) -> None:
+def test_a_chip_that_does_not_open_is_told_as_such(header_chip: Find) -> None:
     with pytest.raises(PinsUnavailable, match=r"may (not )?open the GPIO pins"):
-        header_chip(tmp_path, {0: None})
+        header_chip({0: None})
 
 
 @pytest.mark.parametrize("chips", [{}, {0: "pch-gpio"}])
-def test_a_machine_without_header_is_told_what_to_do(tmp_path: Path, chips: dict[int, str | None]) -> None:
+def test_a_machine_without_header_is_told_what_to_do(header_chip: Find, chips: dict[int, str | None]) -> None:
     with pytest.raises(PinsUnavailable, match="no 40-pin GPIO header"):
-        header_chip(tmp_path, chips)
+        header_chip(chips)
 
 
 @pytest.mark.parametrize(
@@ -346,18 +352,22 @@ def test_a_chip_that_may_not_be_opened_is_told_with_the_cure_that_fits(
 
 
 @pytest.mark.parametrize(
-    ("flags", "user", "holder"),
+    ("used", "consumer", "holder"),
     [
-        (0, "", ""),
-        (1, "spi0 CS0", "`spi0 CS0`"),
-        (3, "lg", "another program that uses lgpio, as gpiozero does"),
-        (1, "", "a driver of the kernel"),
+        (False, "", ""),
+        (True, "spi0 CS0", "`spi0 CS0`"),
+        (True, "lg", "another program that uses lgpio, as gpiozero does"),
+        (True, "", "a driver of the kernel"),
     ],
 )
-def test_the_kernel_names_who_holds_a_line(flags: int, user: str, holder: str) -> None:
-    fake = FakeLgpio({0: "pinctrl-bcm2711"}, [0, 8, flags, "SPI_CE0_N", user])
-    assert line_holder(fake, 0, 8) == holder
-    assert not fake.open
+def test_the_kernel_names_who_holds_a_line(
+    monkeypatch: pytest.MonkeyPatch, used: bool, consumer: str, holder: str
+) -> None:
+    monkeypatch.setattr(gpiod, "Chip", FakeChip)
+    monkeypatch.setattr(FakeChip, "labels", {0: "pinctrl-bcm2711"})
+    monkeypatch.setattr(FakeChip, "line", SimpleNamespace(used=used, consumer=consumer))
+    assert line_holder(Path("/dev/gpiochip0"), 8) == holder
+    assert FakeChip.open == 0
 
 
 def test_lgpio_without_a_folder_to_write_to_is_not_even_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,7 +378,7 @@ def test_lgpio_without_a_folder_to_write_to_is_not_even_loaded(tmp_path: Path, m
 
 
 def test_lgpio_finds_its_pipe_where_it_looks_for_it(tmp_path: Path) -> None:
-    program = "from callbox.panel.pins._chip import load_lgpio; load_lgpio(); import os; print(os.getcwd())"
+    program = "from callbox.panel.pins._dimming import load_lgpio; load_lgpio(); import os; print(os.getcwd())"
     environment = {**os.environ, "LG_WD": "", "RUNTIME_DIRECTORY": f"{tmp_path}:/elsewhere"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(tmp_path)

@@ -120,12 +120,10 @@ def look_at_codec(open_codec: Callable[[], object] | None = None) -> CodecFacts:
     return CodecFacts()
 
 
-def look_at_pins(
-    panel: PanelSettings, running: bool, machine: Machine, load_lgpio: Callable[[], Any] | None = None
-) -> PinFacts:
+def look_at_pins(panel: PanelSettings, running: bool, machine: Machine) -> PinFacts:
     """Read the board file; on real pins find the chip, and ask the kernel who holds each line."""
     from callbox.app.boards import find_board
-    from callbox.panel.pins import PinsUnavailable, _chip
+    from callbox.panel.pins import PinsUnavailable, _chip, _dimming
 
     try:
         board = find_board(panel.board)
@@ -139,10 +137,11 @@ def look_at_pins(
     light = _activity_light(machine) if any(part.pin == "ACT" for part in board.lights.values()) else ""
     trouble, busy = None, None
     try:
-        lgpio = (load_lgpio or _chip.load_lgpio)()
-        number = _chip.find_header_chip(lgpio, machine.root / "dev")
+        chip = _chip.find_header_chip(machine.root / "dev")
+        if board.dimmed:
+            _dimming.load_lgpio()
         if not running:
-            holders = {section: _chip.line_holder(lgpio, number, pin) for section, pin in pins.items()}
+            holders = {section: _chip.line_holder(chip, pin) for section, pin in pins.items()}
             busy = tuple(HeldLine(section, pins[section], holder) for section, holder in holders.items() if holder)
     except PinsUnavailable as error:
         trouble = Trouble(error.what, error.cure)

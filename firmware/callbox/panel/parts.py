@@ -49,7 +49,7 @@ class Light(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     active_level: ActiveLevel = "high"
     colour: Annotated[str, Meta(description="For the wiring table and the drawing; meaning never rests on it.")] = ""
     resistor_ohm: Annotated[int, Meta(ge=0, le=10000, description="In series with the LED; 0 if on the board.")] = 330
-    brightness: Annotated[float, Meta(gt=0, le=1, description="Below 1 the light is dimmed by PWM.")] = 1.0
+    brightness: Annotated[float, Meta(gt=0, le=1, description="Below 1 the light is dimmed by PWM, in software.")] = 1.0
     also: Annotated[
         tuple[str, ...],
         Meta(description="Lights the board lacks, shown here while this one's own is dark.", examples=[["calls"]]),
@@ -76,6 +76,11 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def one_button(self) -> bool:
         """Whether one button must do everything, by counting presses."""
         return len(self.buttons) == 1 and "hook" not in self.switches
+
+    @property
+    def dimmed(self) -> bool:
+        """Whether a light is dimmed."""
+        return any(light.brightness < 1 for light in self.lights.values())
 
     @property
     def shown_on(self) -> dict[str, tuple[str, ...]]:

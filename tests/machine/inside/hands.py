@@ -2,7 +2,7 @@
 
 Buttons are pulled and lights are read at the kernel's simulated GPIO chip, below everything of Callbox:
 
-    pull  a button's contact -> [gpio-sim] -> lgpio -> gpiozero -> the box -> gpiozero -> lgpio -> [gpio-sim] -> value
+    pull  a button's contact -> [gpio-sim] -> libgpiod -> the box -> libgpiod -> [gpio-sim] -> value
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The wires of a panel. Each file here is one member of the family, found by its name; `_chip` belongs to gpio.
+"""The wires of a panel. Each file here is one member of the family, found by its name; the rest belongs to gpio.
 
 A member reports raw changes and sets brightness; it neither debounces nor decides. Buttons are named as on
 the board, switches as "switch.mute".

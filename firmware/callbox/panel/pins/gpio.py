@@ -1,4 +1,4 @@
-"""The real pins of a Raspberry Pi, by gpiozero over lgpio; the kernel watches the inputs (`_watching`).
+"""The real pins of a Raspberry Pi, by gpiozero over libgpiod (`_lines`); over lgpio where dimmed (`_dimming`).
 
 `changed` is called on the pins' thread: hand it over with `loop.call_soon_threadsafe`. Only digital inputs and
 LEDs of gpiozero are used; its holds and blinks would each bring a thread of their own.
@@ -19,7 +19,9 @@ from callbox.base.errors import CallboxError
 from callbox.panel.contacts import switch_name
 from callbox.panel.parts import Board, Button, Light, Switch
 from callbox.panel.pins import STOP_OR_MOVE, Changed, PinsUnavailable
-from callbox.panel.pins._chip import find_header_chip, line_holder, load_lgpio
+from callbox.panel.pins._chip import find_header_chip, line_holder
+from callbox.panel.pins._dimming import open_dimming
+from callbox.panel.pins._lines import LineFactory
 
 KERNEL_DEBOUNCE_S = 0.002
 ACTIVITY_LIGHTS = Path("/sys/class/leds")
@@ -28,7 +30,7 @@ ACTIVITY_LIGHTS = Path("/sys/class/leds")
 class GpioPins:
     """Buttons, switches and lights of `board` on the pins that `factory`, a gpiozero pin factory, gives.
 
-    `holder` tells who else holds a pin.
+    `holder` tells who else holds a pin; `dimming` is the factory for lights that are dimmed, if not the same.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class GpioPins:
         factory: Any,
         activity_lights: Path = ACTIVITY_LIGHTS,
         holder: Callable[[int], str] = lambda pin: "",
+        dimming: Any = None,
     ) -> None:
         self._factory = factory
+        self._dimming = dimming or factory
         self._holder = holder
         self._inputs: dict[str, _Input] = {}
         self._lights: dict[str, Any] = {}
@@ -70,11 +74,13 @@ class GpioPins:
         if light.pin == "ACT":
             self._open_activity_light(name)
             return
-        # PWM runs a thread in lgpio for each pin: only where dimming was asked for.
-        kind = PWMLED if light.brightness < 1 else LED
+        active_high = light.active_level == "high"
         with _told(f"light.{name}", light.pin, self._holder):
-            device = kind(light.pin, active_high=light.active_level == "high", pin_factory=self._factory)
-        self._lights[name] = _Dimmed(device, light.brightness) if light.brightness < 1 else device
+            if light.brightness < 1:
+                dimmed = PWMLED(light.pin, active_high=active_high, pin_factory=self._dimming)
+                self._lights[name] = _Dimmed(dimmed, light.brightness)
+            else:
+                self._lights[name] = LED(light.pin, active_high=active_high, pin_factory=self._factory)
 
     def _open_activity_light(self, name: str) -> None:
         try:
@@ -97,7 +103,7 @@ class GpioPins:
                 self._lights[name].value = level
 
     def close(self) -> None:
-        """Also gives the activity light back to the system and closes the pin factory."""
+        """Also gives the activity light back to the system and closes the pin factories."""
         for contact in self._inputs.values():
             contact.close()
         for light in self._lights.values():
@@ -105,6 +111,7 @@ class GpioPins:
         self._inputs.clear()
         self._lights.clear()
         self._factory.close()
+        self._dimming.close()
 
 
 class _Input:
@@ -208,8 +215,6 @@ def _told(section: str, pin: int, holder: Callable[[int], str]) -> Iterator[None
 
 def open_member(board: Board) -> GpioPins:
     """Open the real pins for `board`. Raises PinsUnavailable with what to do about it."""
-    lgpio = load_lgpio()  # before gpiozero imports it
-    from callbox.panel.pins._watching import WatchingFactory
-
-    chip = find_header_chip(lgpio, Path("/dev"))
-    return GpioPins(board, WatchingFactory(chip), holder=lambda pin: line_holder(lgpio, chip, pin))
+    chip = find_header_chip(Path("/dev"))
+    dimming = open_dimming(chip) if board.dimmed else None
+    return GpioPins(board, LineFactory(chip), holder=lambda pin: line_holder(chip, pin), dimming=dimming)
