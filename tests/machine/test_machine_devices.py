@@ -30,6 +30,13 @@ def test_a_pin_that_another_program_holds_is_named_and_waited_for(guest: Guest) 
     assert "[button.talk] GPIO17 is in use by `doorbell`." in facts["journal"]
 
 
+def test_a_dimmed_light_pulses_beside_buttons_and_lights_that_do_not(guest: Guest) -> None:
+    facts = guest.story("devices.py", "dimmed", timeout_s=120)
+    assert (facts["dark"], facts["dark_again"]) == (0, 0)
+    assert 0.1 < facts["lit"] < 0.5
+    assert facts["restarts"] == {"NRestarts": "0"}
+
+
 def test_a_box_without_a_sound_card_waits_for_one(guest: Guest, figures: Figures) -> None:
     facts = guest.story("devices.py", "no-card", timeout_s=120)
     assert "no sound input is called 'kitchen'" in facts["fault"]

@@ -3,14 +3,16 @@
 devices.py chips LABEL REVISION COUNT      the header's chip comes after COUNT others; one press, on a Pi of that kind
 devices.py busy                            another program holds a pin when the box starts, then lets it go
 devices.py no-card                         the box starts without a sound card; one is plugged in later
+devices.py dimmed                          the workshop's calls light is dimmed to a quarter, and lit by a button
 """
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from machine.inside.hands import HEADER, connected, kitchen, service, status, tell, until, workshop
+from machine.inside.hands import HEADER, Panel, connected, home, kitchen, service, status, tell, until, workshop
 
 SIM = Path("/sys/kernel/config/gpio-sim")
 CARDS = ("modprobe", "snd-aloop", "enable=1,1", "index=0,1", "id=kitchen,workshop", "pcm_substreams=1,1")
@@ -81,6 +83,30 @@ def no_card() -> None:
     tell(fault=without, rhythm=rhythm, healed_s=healed_s, restarts=service("kitchen", "NRestarts")["NRestarts"])
 
 
+def dimmed() -> None:
+    run("systemctl", "stop", "callbox-workshop")
+    board = home("workshop") / "board.toml"
+    board.write_text(board.read_text().replace("[light.calls]\n", "[light.calls]\nbrightness = 0.25\n"))
+    run("systemctl", "start", "callbox-workshop")
+    until(lambda: connected("workshop"), 30, "the workshop is connected", 0.1)
+    dark = share_lit(workshop, "calls")
+    workshop.press("calls")
+    workshop.wait_light("calls")
+    lit = share_lit(workshop, "calls")
+    workshop.press("calls")
+    time.sleep(0.2)
+    tell(dark=dark, lit=lit, dark_again=share_lit(workshop, "calls"), restarts=service("workshop", "NRestarts"))
+
+
+def share_lit(panel: Panel, light: str, looks: int = 1000) -> float:
+    """Return how often a light was lit, of so many looks at it, a millisecond and a bit apart."""
+    lit = 0
+    for _ in range(looks):
+        lit += panel.light(light)
+        time.sleep(0.001)
+    return lit / looks
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["chips", label, revision, count]:
@@ -89,3 +115,5 @@ if __name__ == "__main__":
             busy()
         case ["no-card"]:
             no_card()
+        case ["dimmed"]:
+            dimmed()
