@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from callbox.audio.rate import LONGEST_CALM_S, RateControl
-from callbox.audio.steps import DEFAULT_STEP, STEPS, step_named
+from callbox.audio.steps import DEFAULT_STEP, STEPS, step_named, within
 from callbox.testing.slow_link import Rate, SlowLink, talk
 from callbox.wire.media import Report
 
@@ -121,6 +121,15 @@ def test_loss_from_a_full_queue_brings_no_copies() -> None:
     control.report(CLEAN, 0.0)
     after(control, Report(90, 10, 0, 300), 1.0, 5)
     assert not control.fec
+
+
+def test_neither_direction_costs_more_than_one_end_wants() -> None:
+    control = RateControl()
+    assert control.report(Report(50, 0, 0, 5, most_kbps=48), 0.0) is step_named("saver")
+    assert set(after(control, Report(50, 0, 0, 5, most_kbps=48), 1.0, 30)) == {"saver"}
+    assert after(control, CLEAN, 40.0, 30)[-1] == "near"
+    assert [step.name for step in within(48)] == ["saver", "thin", "thinner", "bare"]
+    assert [step.name for step in within(1)] == ["bare"]
 
 
 @pytest.mark.parametrize("window_bytes", [1000, 5000])

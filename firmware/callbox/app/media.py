@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from callbox.app import effects as do
 from callbox.app.core import Core
 from callbox.app.handshakes import Proven
+from callbox.app.settings import CallSettings
 from callbox.audio import facts as audio
 from callbox.calls import events as happened
 from callbox.wire.signals import CloseRoute, Denied, OpenRoute, RouteClosed, RouteOpened, ServerMessage
+
+SAVER_KBPS = 48  # the step `saver` and those below
 
 
 @dataclass(slots=True)
@@ -25,6 +28,12 @@ class Media:
     proven: Proven
     route: int | None = None
     flowing: bool = False
+
+
+def most_kbps(calls: CallSettings) -> int:
+    """Return what one direction of a call may cost, in kbit/s; 0: no limit."""
+    limits = [limit for limit in (calls.max_kbps, SAVER_KBPS if calls.data_saver else 0) if limit]
+    return min(limits, default=0)
 
 
 class CallMedia:
@@ -78,9 +87,10 @@ class CallMedia:
         self._core.emit(do.AttachRoute(message.route))
         if not media.flowing:
             media.flowing = True
-            step = self._core.settings.calls.step
+            calls, sealer, opener = self._core.settings.calls, media.proven.sealer, media.proven.opener
+            held = None if calls.step == "auto" else calls.step
             self._core.emit(
-                audio.StartMedia(media.proven.sealer.seal, media.proven.opener.open, None if step == "auto" else step),
+                audio.StartMedia(sealer.seal, opener.open, held, most_kbps(calls)),
                 audio.SetCapture(not self._muted()),
             )
         self._feed(happened.RouteReady(media.call_id))

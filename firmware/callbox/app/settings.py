@@ -58,6 +58,13 @@ class CallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="What is sent when a call is declined by holding the calls button.", max_length=500)
     ] = "I can't talk right now."
     ring_s: Annotated[int, Meta(description="Seconds that an unanswered call rings.", ge=5, le=55)] = 45
+    max_kbps: Annotated[
+        int,
+        Meta(description="Most that a call may send, and be sent, in kbit/s with all headers; 0: no limit.", ge=0),
+    ] = 0
+    data_saver: Annotated[
+        bool, Meta(description="For who pays by the byte: calls take a third of it, with more delay and less clarity.")
+    ] = False
     step: Annotated[
         str, Meta(description="Voice format: `auto` follows the network; or one step by name, to measure with.")
     ] = "auto"

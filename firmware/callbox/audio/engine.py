@@ -195,8 +195,8 @@ class Engine:
             case StopMedia():
                 self._step.stop()
                 self._started_at = None
-            case NoteUnsent(waiting_bytes):
-                self._step.rate.unsent(waiting_bytes, now)
+            case NoteUnsent(waiting_bytes, dropped):
+                self._step.rate.unsent(waiting_bytes, now, dropped)
             case _:
                 self._sound(command)
                 if isinstance(command, Play | PlaySpeech | PlaySound | StartRecording):
@@ -260,7 +260,7 @@ class Engine:
         for _ in self.inbound.drain():  # frames of an earlier session
             pass
         held = None if command.step_name is None else step_named(command.step_name)
-        self._step.start(command.seal, command.open, held)
+        self._step.start(command.seal, command.open, held, command.most_kbps)
         self._started_at = now
         self._first_told = self._silent = False
         self._meter_at = now + METER_S
@@ -316,11 +316,11 @@ class Engine:
     def _lose(self, sentence: str, now: Instant) -> None:
         self._close_device()
         self._end_recording("lost")
-        self._end_listening()
         self._reopen_at = now + REOPEN_S
         if not self._lost_told:
             self._lost_told = True
             self._facts(SoundLost(sentence))
+        self._end_listening()
 
     def _close_device(self) -> None:
         if self._device is not None:

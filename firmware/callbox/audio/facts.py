@@ -45,12 +45,14 @@ class StartMedia:
 
     `seal` makes a sealed frame of a plain one; `open` gives the plain frame, or None for one that is forged or
     has been here before. Both are called on the audio thread. `step_name` holds one rate step;
-    without it the step follows the network.
+    without it the step follows the network. Neither direction costs more than `most_kbps`, headers included, as far
+    as there are steps for so little; 0: no limit.
     """
 
     seal: Seal
     open: Open
     step_name: str | None = None
+    most_kbps: int = 0
 
     def __post_init__(self) -> None:
         if self.step_name is not None:
@@ -140,9 +142,10 @@ class SetVolume:
 
 @dataclass(frozen=True, slots=True)
 class NoteUnsent:
-    """Our own link holds so many media bytes that it could not send yet."""
+    """Our own link holds so many media bytes that it could not send yet; `dropped` frames became stale there."""
 
     waiting_bytes: int
+    dropped: int = 0
 
 
 SoundCommand: TypeAlias = (

@@ -89,12 +89,13 @@ class Sending:
 class Receiving:
     """Their voice, opened. `refused` counts frames that were forged, malformed or here before."""
 
-    def __init__(self, codec: Codec, open_: Open) -> None:
+    def __init__(self, codec: Codec, open_: Open, most_kbps: int = 0) -> None:
         self.refused = 0
         self.bytes_received = 0
         self.peer: Report | None = None  # the far end's latest report
         self.last_authentic: Instant | None = None
         self._open = open_
+        self._most_kbps = most_kbps
         self._decoder = codec.decoder()
         self.jitter = JitterBuffer(self._decoder)
         self._reported_at: Instant | None = None
@@ -139,7 +140,7 @@ class Receiving:
         counts = (counters.received, counters.lost, counters.late)
         fresh = [count - before for count, before in zip(counts, self._reported, strict=True)]
         self._reported = counts
-        return Report(fresh[0], fresh[1], fresh[2], queue_ms, self.bytes_received)
+        return Report(fresh[0], fresh[1], fresh[2], queue_ms, self.bytes_received, self._most_kbps)
 
     def close(self) -> None:
         self._decoder.close()

@@ -17,7 +17,7 @@ The voice has no part in any of this: sizes must not follow speech (RFC 6562).
 from collections import deque
 from collections.abc import Sequence
 
-from callbox.audio.steps import DEFAULT_STEP, HEAD_BYTES, STEPS, RateStep
+from callbox.audio.steps import DEFAULT_STEP, HEAD_BYTES, STEPS, RateStep, within
 from callbox.base.time import Instant
 from callbox.wire.media import Report
 
@@ -48,6 +48,7 @@ class RateControl:
     def __init__(self, start: RateStep = DEFAULT_STEP, steps: Sequence[RateStep] = STEPS) -> None:
         self._steps = steps
         self._at = list(steps).index(start)
+        self._best = 0
         self.fec = False  # carry copies of earlier frames
         self._calm_since: Instant | None = None
         self._usual_calm_s = CALM_AT_FIRST_S
@@ -66,6 +67,7 @@ class RateControl:
 
     def report(self, report: Report, now: Instant) -> RateStep:
         """Take in one report of the far end; return the step to send at from now on."""
+        self._limit(report.most_kbps)
         growth_ms, before_ms = self._growth(report.delay_ms, now), self._growth_ms
         self._growth_ms = growth_ms
         self._count_arrived(report, now)
@@ -85,14 +87,20 @@ class RateControl:
             self._consider_raising(now)
         return self.step
 
-    def unsent(self, waiting_bytes: int, now: Instant) -> RateStep:
-        """Take in how many bytes our link holds unsent; return the step to send at from now on."""
+    def unsent(self, waiting_bytes: int, now: Instant, dropped: int = 0) -> RateStep:
+        """Take in how many bytes our link holds unsent, and frames that became stale there; return the step to use."""
         frames = waiting_bytes / self.step.plain_bytes
-        if frames > UNSENT_FRAMES:
+        if frames > UNSENT_FRAMES or dropped:
             self._calm_since = None
-            if self._unsent_counts and self._lower(self._at + (2 if frames > 2 * UNSENT_FRAMES else 1), now):
+            far = dropped > 0 or frames > 2 * UNSENT_FRAMES
+            if self._unsent_counts and self._lower(self._at + (2 if far else 1), now):
                 self._unsent_counts = False
         return self.step
+
+    def _limit(self, most_kbps: int) -> None:
+        """Send no more than the far end wants."""
+        self._best = list(self._steps).index(within(most_kbps, self._steps)[0])
+        self._at = max(self._at, self._best)
 
     def _growth(self, delay_ms: int, now: Instant) -> int:
         self._delays.append((now, delay_ms))
@@ -159,6 +167,6 @@ class RateControl:
     def _consider_raising(self, now: Instant) -> None:
         if self._calm_since is None:
             self._calm_since = now
-        elif self._at > 0 and now - self._calm_since >= self._calm_s.get(self._at - 1, self._usual_calm_s):
+        elif self._at > self._best and now - self._calm_since >= self._calm_s.get(self._at - 1, self._usual_calm_s):
             self._at -= 1
             self._calm_since = self._raised_at = now

@@ -24,7 +24,7 @@ from callbox.audio.ogg import Sound
 from callbox.audio.rate import RateControl
 from callbox.audio.recorder import Recorder, unfold
 from callbox.audio.sound_test import chirps
-from callbox.audio.steps import DEFAULT_STEP, STEPS, RateStep
+from callbox.audio.steps import RateStep, within
 from callbox.audio.tones import Tones
 from callbox.base.frames import Samples, silence
 from callbox.base.time import Instant
@@ -64,13 +64,16 @@ class Step:
         self._codec = codec
         self._played = silence()
 
-    def start(self, seal: Seal, open_: Open, held: RateStep | None = None) -> None:
-        """Begin a media session. Its rate step follows the network, unless one is to be `held`."""
+    def start(self, seal: Seal, open_: Open, held: RateStep | None = None, most_kbps: int = 0) -> None:
+        """Begin a media session. Its rate step follows the network, unless one is to be `held`.
+
+        It begins where the session before ended: the network is mostly the same. `most_kbps`: see `StartMedia`.
+        """
         self.stop()
-        rate_step = held or DEFAULT_STEP
-        self.rate = RateControl(rate_step, STEPS if held is None else (held,))
-        self.sending = Sending(self._codec, seal, rate_step)
-        self.receiving = Receiving(self._codec, open_)
+        steps = within(most_kbps) if held is None else (held,)
+        self.rate = RateControl(self.rate.step if self.rate.step in steps else steps[0], steps)
+        self.sending = Sending(self._codec, seal, self.rate.step)
+        self.receiving = Receiving(self._codec, open_, most_kbps)
 
     def record(self, most_s: float) -> None:
         """Begin a voice message; it listens when all tones and prompts have been heard out."""

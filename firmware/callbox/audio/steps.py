@@ -11,6 +11,7 @@ near 4.54 / .998, clear 4.48 / .997, steady 4.38 / .991, saver 4.26 / .988, thin
 thinner 3.66 / .962, bare 3.09 / .935.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from callbox.base.frames import RATE_HZ
@@ -61,6 +62,12 @@ STEPS = (
     RateStep("bare", 60, 8_000),
 )
 DEFAULT_STEP = STEPS[0]
+
+
+def within(most_kbps: int, steps: Sequence[RateStep] = STEPS) -> Sequence[RateStep]:
+    """Return those of `steps` that cost a network no more than `most_kbps` (0: no limit), at least the last."""
+    fitting = [step for step in steps if most_kbps == 0 or step.wire_bits_per_s <= 1000 * most_kbps]
+    return fitting or steps[-1:]
 
 
 def step_named(name: str) -> RateStep:

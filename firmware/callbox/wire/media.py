@@ -45,29 +45,35 @@ class PlainFrame(Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a receiver tells the sender about the last second, inside a sealed REPORT frame."""
+    """What a receiver tells the sender about the last second, inside a sealed REPORT frame.
+
+    `most_kbps`: more than this, headers included, it does not want to be sent; 0: as much as the network carries.
+    """
 
     received: int
     lost: int
     late: int
     delay_ms: int
     bytes_received: int = 0
+    most_kbps: int = 0
 
 
-_REPORT = struct.Struct(">HHHHI")
+_REPORT = struct.Struct(">HHHHIH")
+_SHORTEST_REPORT_BYTES = 12  # without what was added since
 
 
 def pack_report(report: Report) -> bytes:
     """Encode a report; each count is capped at what 16 bits hold."""
-    counts = (report.received, report.lost, report.late, report.delay_ms)
-    return _REPORT.pack(*(max(0, min(count, 0xFFFF)) for count in counts), report.bytes_received & 0xFFFFFFFF)
+    counts = (report.received, report.lost, report.late, report.delay_ms, report.most_kbps)
+    received, lost, late, delay_ms, most_kbps = (max(0, min(count, 0xFFFF)) for count in counts)
+    return _REPORT.pack(received, lost, late, delay_ms, report.bytes_received & 0xFFFFFFFF, most_kbps)
 
 
 def unpack_report(payload: bytes) -> Report:
     """Decode a report. Raises MalformedMessage."""
-    if len(payload) < _REPORT.size:
+    if len(payload) < _SHORTEST_REPORT_BYTES:
         raise MalformedMessage("report is cut short")
-    return Report(*_REPORT.unpack_from(payload))
+    return Report(*_REPORT.unpack_from(payload.ljust(_REPORT.size, b"\0")))
 
 
 def pack_plain(frame: PlainFrame, size: int) -> bytes:
