@@ -31,6 +31,7 @@ from callbox.app.post import Post
 from callbox.app.records import Records
 from callbox.app.saved import Saved
 from callbox.app.settings import BoxSettings
+from callbox.app.sound_checks import SoundChecks
 from callbox.app.spoken import Spoken
 from callbox.app.voice_files import VoiceFiles
 from callbox.app.voice_messages import VoiceMessages, VoicePlayer
@@ -118,6 +119,10 @@ class Box:
         self.interrupted = Interrupted(core, self.calling, self.front, self.post, saved.current_call)
         self.records.join(self.control)
         VoiceFiles(core, self.post, self.voice_messages).join(self.control)
+        self.sound_checks = SoundChecks(
+            core, lambda: self._in_call, lambda: self.front.muted, lambda: self.front.sounding.fault
+        )
+        self.sound_checks.join(self.control)
         self.records.own_devices = self.own.devices.listed
         self.records.trouble = lambda: self._link_problem
         self.records.stop = self._stopping
@@ -225,6 +230,8 @@ class Box:
             audio.SoundLost: front.sound_fact,
             audio.Meter: front.sound_fact,
             audio.Recorded: self.voice_messages.recorded,
+            audio.Level: self.sound_checks.level,
+            audio.Listened: self.sound_checks.listened,
             audio.SpeechEnded: self.spoken.speaking.ended,
             audio.FirstAudio: front.sound_fact,
             audio.MediaSilent: lambda event: feed(call_happened.MediaSilent()),

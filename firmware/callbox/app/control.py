@@ -86,6 +86,7 @@ class Control:
         self._post = post
         self._status = status
         self._kept = KEPT
+        self.on_asker_left: Callable[[int], None] = lambda ask: None
         self._waits: list[Wait] = []
         self._later: list[Later] = []
         self._watchers: dict[int, Facts] = {}
@@ -162,6 +163,7 @@ class Control:
 
     def asker_left(self, ask: int) -> None:
         """Nobody reads the answer any more: forget what it waits for."""
+        self.on_asker_left(ask)
         self._watchers.pop(ask, None)
         self._waits = [wait for wait in self._waits if wait.ask != ask]
         if not self._watchers:

@@ -234,6 +234,10 @@ class SimulatedBox:
         self._event(happened.Asked(self._asks, what, words))
         return self._asks
 
+    def leave(self, number: int) -> None:
+        """Stop reading the replies to this ask, as Ctrl-C does."""
+        self._event(happened.AskerLeft(number))
+
     # --- what a person sees and hears -----------------------------------------------------------------------------
 
     def light(self, name: str) -> bool:

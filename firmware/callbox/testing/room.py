@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from callbox.audio.devices.simulated import SimulatedCard
 from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples, silence
 
 Floats = NDArray[np.float64]
@@ -87,7 +88,7 @@ def pink_noise(samples: int, level_db: float, seed: int) -> Floats:
 
 
 class Room:
-    """One box's surroundings: a cycle is played, a cycle is heard. Also the `microphone` of a simulated card."""
+    """One box's surroundings: a cycle is played, a cycle is heard."""
 
     def __init__(self, surroundings: Surroundings = Surroundings()) -> None:
         self.surroundings = surroundings
@@ -145,3 +146,14 @@ class Room:
 
 def _as_samples(sound: Floats) -> Samples:
     return np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
+
+
+class RoomCard(SimulatedCard):
+    """A simulated card that stands in a room: its speaker reaches its microphone."""
+
+    def __init__(self, name: str, room: Room) -> None:
+        super().__init__(name, room.hear)
+        self.room = room
+
+    def play(self, samples: Samples) -> None:
+        self.room.play(samples)

@@ -1,4 +1,4 @@
-"""`callbox sound list`: the microphones and speakers that are there, by the names that box.toml takes."""
+"""`callbox sound`: microphones and speakers by the names that box.toml takes; how loud the microphone is."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,21 @@ SOUND_SERVERS = ("default", "pulse", "pipewire")
 
 def add(adder: Adder) -> None:
     """Add this command."""
-    sound = adder.add("sound", "show microphones and speakers by their names", _sound, "callbox sound list")
-    sound.add_argument("what", choices=("list",), help="list: names for `input` and `output` under [sound] in box.toml")
+    sound = adder.add("sound", "show microphones and speakers, or how loud it is", _sound, "callbox sound list")
+    sound.add_argument(
+        "what",
+        choices=("list", "levels"),
+        help="list: names for `input` and `output` under [sound] in box.toml; levels: how loud the microphone is now",
+    )
+    sound.add_argument("--seconds", type=float, default=10.0, metavar="S", help="how long to show levels (10)")
     add_json(sound)
 
 
 def _sound(options: Options) -> int:
+    if options.what == "levels":
+        from callbox.app.commands.sound_tests import levels
+
+        return levels(options)
     from callbox.audio.devices import cards, open_backend
 
     there = worth_showing(open_backend("portaudio").list())
