@@ -132,6 +132,13 @@ def test_status_tells_the_call_the_lights_and_the_voice() -> None:
     assert status_line(STATUS).startswith("kitchen: talking workshop  [live ○  mute ●]")
 
 
+def test_status_tells_that_a_voice_message_is_recorded() -> None:
+    recording = STATUS | {"recording": "workshop", "state": "idle", "call": None}
+    assert "microphone records a voice message to workshop" in status_text(recording)
+    assert "recording to workshop" in status_line(recording)
+    assert "record" not in status_text(STATUS) + status_line(STATUS)
+
+
 def test_a_fault_is_told() -> None:
     assert "The disk is full." in status_text(STATUS | {"fault": "The disk is full."})
     assert "speech     espeak-ng is missing." in status_text(STATUS | {"speech": "espeak-ng is missing."})

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callbox.app.settings import SpeechSettings
 from callbox.audio.speech import SpeechFault
 from callbox.base.frames import Samples
 from callbox.conversations.stores import StoreFault
@@ -271,15 +272,46 @@ def test_in_a_call_hold_mute_says_with_whom(world: World) -> None:
     workshop.says("In a call with kitchen.")
 
 
-def test_a_full_card_is_said_in_the_words_of_the_doctor(world: World) -> None:
+def test_a_full_card_is_said(world: World) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     workshop.store.fail_with = StoreFault("full", "The card is full.", "Free some space.")
     kitchen.ask("message", contact="workshop", text="hello")
     world.run(3.0)
     workshop.press("mute", hold_s=1.5)
     workshop.says("Something is wrong: messages cannot be stored.")
-    fault = str(workshop.ask("status")["fault"]).splitlines()[0]
-    workshop.says(fault)
+    workshop.says("There is no room left on the card.")
+
+
+def test_a_fault_is_said_in_the_language_of_the_box(world: World) -> None:
+    workshop = world.box("workshop")
+    workshop.kill()
+    workshop.settings = msgspec.structs.replace(workshop.settings, speech=SpeechSettings(language="de"))
+    workshop.start()
+    world.until(lambda: workshop.box.core.link.up, 5.0)
+    workshop.store.fail_with = StoreFault("read-only", "This box's store cannot be written.", "Make it writable.")
+    workshop.ask_later("calls", on=False)
+    world.run(3.0)
+    workshop.press("mute", hold_s=1.5)
+    workshop.says("Die Karte lässt sich nicht mehr beschreiben.")
+
+
+def test_which_sound_fault_it_is_is_known(world: World) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    talk(world, kitchen, workshop)
+    workshop.card.unplug()
+    world.run(0.5)
+    facts = workshop.box.front.spoken_facts()
+    assert (facts.about, facts.kind) == ("sound", "gone")
+    assert "fault_sound_gone" in workshop.box.spoken.speaking.phrases
+
+
+def test_a_fault_without_words_of_its_own_is_said_as_the_doctor_tells_it(world: World) -> None:
+    workshop = world.box("workshop")
+    workshop.store.fail_with = StoreFault("newer", "This box's store was written by a newer callbox.", "Install it.")
+    workshop.ask_later("calls", on=False)
+    world.run(3.0)
+    workshop.press("mute", hold_s=1.5)
+    workshop.says("This box's store was written by a newer callbox.")
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def record(world: World, box: SimulatedBox, seconds: float, button: str = "dial1
     """Hold a button until so much was said, and let go."""
     box.hold(button)
     world.until(lambda: box.light("live"), 4.0, f"{box.name} records")
+    assert box.ask("status")["recording"]
     world.run(seconds)
     box.release(button)
     world.until(lambda: not box.light("live"), 0.1, "the light goes out")

@@ -41,11 +41,15 @@ ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class PanelFacts:
-    """What the front desk knows of the box. `fault`: the sentence behind the fast blinking of the status light."""
+    """What the front desk knows of the box. `fault`: the sentence behind the fast blinking of the status light.
+
+    `about`: what it is about, store or sound; `kind`: which fault of those it is.
+    """
 
     muted: bool
-    fault: str | None
-    sound_fault: bool
+    fault: str | None = None
+    about: str = "sound"
+    kind: str = ""
 
 
 class Announcing:
@@ -66,7 +70,7 @@ class Announcing:
         self._name_at: Instant | None = None
         self._link_up = False
         self.up_since_ms: int | None = None
-        self.panel: Callable[[], PanelFacts] = lambda: PanelFacts(False, None, False)
+        self.panel: Callable[[], PanelFacts] = lambda: PanelFacts(False)
         self.recording: Callable[[], bool] = lambda: False  # the microphone must not hear the box
         self.on_call: Callable[[], None] = lambda: None  # the call changed: who speaks or listens, stop
 
@@ -166,9 +170,10 @@ class Announcing:
             pieces.append(say("quiet_hours"))
         pieces.append(say("connected" if self._core.link.up else "not_connected"))
         if panel.fault is not None:
-            kind = "fault_sound" if panel.sound_fault else "fault_store" if self._core.ledger.fault else "fault_other"
-            # The sentence that the doctor prints too; it is written in English, and so it is read.
-            pieces += [say(kind), Piece(panel.fault.splitlines()[0], "en")]
+            which = f"fault_{panel.about}_{panel.kind.replace('-', '_')}"
+            # For a rare fault there is only the sentence that the doctor prints; it is written in English, and so read.
+            known = which in self._speaking.phrases
+            pieces += [say(f"fault_{panel.about}"), say(which) if known else Piece(panel.fault.splitlines()[0], "en")]
         return [*pieces, self._unread(), self._time()]
 
     def _unread(self) -> Piece:

@@ -268,7 +268,7 @@ class Box:
     def _commit_failed(self, event: happened.CommitFailed) -> None:
         if self.core.ledger.fault is None:
             self.core.warn(f"store: {event.sentence}")
-        self.core.ledger.failed(event.ticket, event.sentence)
+        self.core.ledger.failed(event.ticket, event.sentence, event.kind)
 
     def _session_up(self, event: link.SessionUp) -> None:
         self.front.status, self._link_problem = "connected", ""
@@ -357,6 +357,7 @@ class Box:
             "link": "connected" if self.core.link.up else self._link_problem or "connecting",
             "state": machine.state.value,
             "call": call_facts(view, self.calling.media.code, self.core.now) if view else None,
+            "recording": self.voice_messages.recording,
             "muted": front.muted,
             "calls_enabled": self.people.controls.calls_enabled,
             "do_not_disturb": self.people.controls.do_not_disturb,

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from callbox.audio.facts import Fact
 from callbox.base.frames import Samples
 from callbox.base.time import Instant
+from callbox.conversations.stores import FaultKind
 from callbox.link.events import TransportEvent
 
 
@@ -53,10 +54,11 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CommitFailed:
-    """Nothing of this ticket's batch is on the disk. `sentence` says why."""
+    """Nothing of this ticket's batch is on the disk. `sentence` says why, `kind` is that of the StoreFault."""
 
     ticket: int
     sentence: str
+    kind: FaultKind = "device"
 
 
 @dataclass(frozen=True, slots=True)

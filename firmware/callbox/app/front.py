@@ -43,6 +43,7 @@ class Sounding:
     live: bool = False
     open: bool = False
     fault: str | None = None
+    fault_kind: str = ""
     meter: audio.Meter | None = None
 
 
@@ -262,8 +263,8 @@ class Front:
                 self.sounding.open, self.sounding.fault = True, None
             case audio.SoundFound():
                 self.sounding.fault = None
-            case audio.SoundLost(sentence=sentence):
-                self.sounding.open, self.sounding.fault = False, sentence
+            case audio.SoundLost(sentence=sentence, kind=kind):
+                self.sounding.open, self.sounding.fault, self.sounding.fault_kind = False, sentence, kind
                 self._core.warn(f"sound: {sentence}")
             case audio.Meter():
                 self.sounding.meter = fact
@@ -293,7 +294,10 @@ class Front:
     def spoken_facts(self) -> PanelFacts:
         """Return what is said of the panel. A mute that the press which asks for it will undo is none."""
         muted = self.muted and not self._muted_by_held_press()
-        return PanelFacts(muted, self.fault, self.sounding.fault is not None and not self._core.ledger.fault)
+        store, sound = self._core.ledger, self.sounding
+        if store.fault is not None:
+            return PanelFacts(muted, store.fault, "store", store.fault_kind)
+        return PanelFacts(muted, sound.fault, "sound", sound.fault_kind)
 
     def show(self) -> None:
         """Note what changed since the last event and emit the lights if they differ."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from callbox.app.effects import Commit
 from callbox.base.time import Instant
 from callbox.conversations.commits import Commits
-from callbox.conversations.stores import StoreFault, Write
+from callbox.conversations.stores import FaultKind, StoreFault, Write
 
 MAX_WAITING = 2_000
 
@@ -50,6 +50,11 @@ class Ledger:
         return self._commits.fault.what if self._commits.fault else None
 
     @property
+    def fault_kind(self) -> str:
+        """Which kind of fault that is; "" while there is none."""
+        return self._commits.fault.kind if self._commits.fault else ""
+
+    @property
     def full(self) -> bool:
         """True when so much waits for a broken disk that nothing new should be taken."""
         return self.fault is not None and len(self._waiting) >= MAX_WAITING
@@ -81,11 +86,11 @@ class Ledger:
             continuation.run()
         self._start()
 
-    def failed(self, ticket: int, sentence: str) -> None:
+    def failed(self, ticket: int, sentence: str, kind: FaultKind = "device") -> None:
         """Nothing of the batch is on disk: do what is urgent, keep the rest for the next try."""
         if ticket != self._ticket:
             return
-        self._commits.failed(StoreFault("device", sentence), self._clock())
+        self._commits.failed(StoreFault(kind, sentence), self._clock())
         for continuation in list(self._waiting):
             if continuation.urgent:
                 continuation.run()

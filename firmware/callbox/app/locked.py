@@ -156,6 +156,7 @@ class LockedBox:
             "link": "off; unlock it: callbox unlock",
             "state": "locked",
             "call": None,
+            "recording": None,
             "muted": False,
             "calls_enabled": True,
             "do_not_disturb": False,

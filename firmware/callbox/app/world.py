@@ -27,7 +27,7 @@ from callbox.audio.speech import Voice as SpeechVoice
 from callbox.audio.speech.none import NoVoice
 from callbox.base.errors import CallboxError
 from callbox.base.time import TRUSTED_AFTER_MS, Instant
-from callbox.conversations.stores import Store
+from callbox.conversations.stores import Store, StoreFault
 from callbox.link.events import (
     CloseLane,
     LaneDown,
@@ -237,7 +237,8 @@ class World:
                 self._call_loop(self._stored, happened.Committed(effect.ticket))
             else:
                 sentence = str(error) if isinstance(error, CallboxError) else f"The store failed: {error!r}"
-                self._call_loop(self._stored, happened.CommitFailed(effect.ticket, sentence))
+                kind = error.kind if isinstance(error, StoreFault) else "device"
+                self._call_loop(self._stored, happened.CommitFailed(effect.ticket, sentence, kind))
 
         if not self._unstored:
             self._store_moved_at = self.now()

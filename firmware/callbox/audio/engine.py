@@ -281,7 +281,7 @@ class Engine:
         try:
             self._device = self._devices.open(self._wanted.input_name, self._wanted.output_name)
         except CallboxError as error:
-            self._lose(str(error), now)
+            self._lose(error, now)
             return
         self._lost_told, self._check = False, None
         self._step.cleaning.begin(self._device.latency_ms)
@@ -291,7 +291,7 @@ class Engine:
         try:
             self._devices.open(check.input_name, check.output_name).close()
         except CallboxError as error:
-            self._lose(str(error), now)
+            self._lose(error, now)
             self._check_at = now + CHECK_AGAIN_S
             return
         self._lost_told, self._check = False, None
@@ -302,7 +302,7 @@ class Engine:
         try:
             return self._device.read()
         except DeviceLost as lost:
-            self._lose(str(lost), now)
+            self._lose(lost, now)
             return None
 
     def _write(self, samples: Samples, now: Instant) -> None:
@@ -311,15 +311,15 @@ class Engine:
         try:
             self._device.write(samples)
         except DeviceLost as lost:
-            self._lose(str(lost), now)
+            self._lose(lost, now)
 
-    def _lose(self, sentence: str, now: Instant) -> None:
+    def _lose(self, fault: CallboxError | DeviceLost, now: Instant) -> None:
         self._close_device()
         self._end_recording("lost")
         self._reopen_at = now + REOPEN_S
         if not self._lost_told:
             self._lost_told = True
-            self._facts(SoundLost(sentence))
+            self._facts(SoundLost(str(fault), getattr(fault, "kind", "")))
         self._end_listening()
 
     def _close_device(self) -> None:

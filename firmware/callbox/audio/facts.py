@@ -186,9 +186,13 @@ class SoundOpened:
 
 @dataclass(frozen=True, slots=True)
 class SoundLost:
-    """Microphone or speaker does not open or is gone; tried again every second. Told once per loss."""
+    """Microphone or speaker does not open or is gone; tried again every second. Told once per loss.
+
+    `kind`: missing, busy, gone, or empty for anything else.
+    """
 
     sentence: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class Agreement:
 
     def grave(self, name: str) -> str:
         """Return the key that stands for an erased contact. It holds no name; who guesses one can tell."""
-        salted = b"callbox gone" + self._account_key + name.encode()
+        salted = b"CALLBOX1 gone" + self._account_key + name.encode()
         return "gone/" + hashlib.sha256(salted).hexdigest()[:GRAVE_DIGITS]
 
     def bury(self, name: str) -> tuple[list[OwnRecord], list[Write]]:

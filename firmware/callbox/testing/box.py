@@ -31,6 +31,7 @@ from callbox.base.errors import CallboxError
 from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples
 from callbox.base.time import Instant, earliest
 from callbox.calls.state import CallView
+from callbox.conversations.stores import StoreFault
 from callbox.conversations.stores.memory import MemoryStore
 from callbox.crypto.identity import Identity
 from callbox.link.events import CloseLane, LaneDown, LaneUp, OpenLane, PingLane, SendOnLane, TransportEvent
@@ -434,8 +435,8 @@ class SimulatedBox:
             return
         try:
             self.store.commit(effect.writes)
-        except CallboxError as error:
-            self._event(happened.CommitFailed(effect.ticket, str(error)))
+        except StoreFault as error:
+            self._event(happened.CommitFailed(effect.ticket, str(error), error.kind))
         else:
             self._event(happened.Committed(effect.ticket))
 

@@ -22,7 +22,7 @@ def status_line(status: Facts) -> str:
     media = status.get("media")
     voice = f"  {voice_line(media)}" if media else ""
     call = status.get("call") or {}
-    who = f" {call['contact']}" if call else ""
+    who = f" {call['contact']}" if call else f", recording to {status['recording']}" if status.get("recording") else ""
     return f"{status['name']}: {status['state']}{who}  [{lights_line(status['lights'])}]{voice}"
 
 
@@ -32,7 +32,7 @@ def status_text(status: Facts) -> str:
         ("box", f"{status['name']} (version {status['version']})"),
         ("server", f"{status['server']}, {status['link']}"),
         ("call", _call_text(status)),
-        ("microphone", "muted" if status["muted"] else "open in calls"),
+        ("microphone", _microphone_text(status)),
         ("calls", _calls_text(status)),
         ("unread", str(status["unread"])),
         ("lights", lights_line(status["lights"])),
@@ -70,6 +70,12 @@ def _call_text(status: Facts) -> str:
         return "none" if status["state"] == "idle" else str(status["state"])
     seconds = f", {call['duration_s']:.0f} s" if call.get("duration_s") else ""
     return f"{status['state']}, {'to' if call['outgoing'] else 'from'} {call['contact']}{seconds}"
+
+
+def _microphone_text(status: Facts) -> str:
+    if status.get("recording"):
+        return f"records a voice message to {status['recording']}"
+    return "muted" if status["muted"] else "open in calls"
 
 
 def _calls_text(status: Facts) -> str:

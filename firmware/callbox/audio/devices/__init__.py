@@ -19,9 +19,13 @@ from callbox.base.frames import Samples
 class DeviceLost(Exception):
     """The device is gone while open: unplugged, or its driver stopped answering."""
 
+    kind = "gone"
+
 
 class NoSuchDevice(CallboxError):
     """No device has the name that was asked for; says which there are."""
+
+    kind = "missing"
 
     def __init__(self, name: str, use: str, there: Iterable[str]) -> None:
         names = ", ".join(sorted(there))
@@ -31,6 +35,8 @@ class NoSuchDevice(CallboxError):
 
 class DeviceBusy(CallboxError):
     """The device is there, but something else holds it or it refuses to open."""
+
+    kind = "busy"
 
     def __init__(self, name: str, why: str, cure: str = "close what else uses it, or unplug and replug it") -> None:
         super().__init__(f"sound device {name!r} does not open: {why}", cure)
