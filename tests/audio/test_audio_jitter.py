@@ -22,6 +22,7 @@ CALM = View(
     started=True,
     delay=20 * MS,
     target=20 * MS,
+    ample=20 * MS,
     gap=0,
     ahead=40 * MS,
     newer=True,
@@ -41,6 +42,8 @@ CALM = View(
         ({"started": False, "delay": 20 * MS}, Choice.PLAY),
         ({"delay": 31 * MS}, Choice.ACCELERATE),
         ({"delay": 28 * MS}, Choice.PLAY),
+        ({"delay": 50 * MS, "ample": 60 * MS}, Choice.PLAY),
+        ({"delay": 70 * MS, "ample": 60 * MS}, Choice.ACCELERATE),
         ({"delay": 31 * MS, "ahead": 10 * MS}, Choice.PLAY),
         ({"delay": 31 * MS, "since_stretch": 0}, Choice.PLAY),
         ({"delay": 90 * MS, "since_stretch": 0}, Choice.ACCELERATE),
@@ -237,6 +240,20 @@ def test_garbage_is_not_a_packet() -> None:
     buffer.put(b"", 0)
     buffer.put(bytes([3]), 0)
     assert buffer.counters.received == 0
+
+
+def test_bursts_that_come_again_are_waited_for_instead_of_swinging() -> None:
+    out = play(lambda k: 5 + max(0, 120 - k % 300 * 10), 3000, 10)  # 120 ms late, every 3 s
+    assert max(out.delays_ms[1000:]) <= 130
+    assert min(out.delays_ms[1000:]) >= 100
+    assert out.buffer.counters.concealed + out.buffer.counters.shortened <= 30
+
+
+def test_one_late_packet_in_a_hundred_costs_no_delay() -> None:
+    chance = random.Random(4)
+    out = play(lambda k: 5 + (chance.uniform(60, 90) if chance.random() < 0.008 else 0), 3000, 10)
+    assert sorted(out.delays_ms)[1500] <= 60
+    assert out.buffer.counters.concealed <= 60
 
 
 def test_stall_does_not_raise_the_target() -> None:

@@ -101,7 +101,7 @@ class JitterBuffer:
         self._pulls += 1
         self._since_stretch += CYCLE_SAMPLES
         delay, target = self._delay(), self._estimate.target
-        self._off_target = 0 if about_right(delay - target) else self._off_target + CYCLE_SAMPLES
+        self._off_target = 0 if about_right(delay, target, self._estimate.ample) else self._off_target + CYCLE_SAMPLES
         self.counters.target_ms = target * 1000 // RATE_HZ
         self.counters.delay_ms = max(0, delay) * 1000 // RATE_HZ if self.playing else 0
         return cycle
@@ -147,6 +147,7 @@ class JitterBuffer:
             started=self.playing,
             delay=self._delay(),
             target=self._estimate.target,
+            ample=self._estimate.ample,
             gap=gap,
             ahead=self._ahead(),
             newer=len(self._waiting) > 1,

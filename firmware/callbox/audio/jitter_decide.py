@@ -45,6 +45,7 @@ class View(Struct, frozen=True, gc=False):
     started: bool
     delay: int  # what plays next is this much older than the freshest sound could be
     target: int
+    ample: int  # at least the target: a delay up to here need not be taken back
     gap: int | None  # from what plays next to the first packet that waits; None: nothing waits
     ahead: int  # from what plays next to the end of the last packet without a hole
     newer: bool  # a second packet waits behind the first
@@ -54,9 +55,9 @@ class View(Struct, frozen=True, gc=False):
     off_target: int  # played since the delay was last about right
 
 
-def about_right(over: int) -> bool:
-    """Say whether a delay that is `over` samples above target (below, if negative) needs no change."""
-    return -TIGHT_SAMPLES <= over <= LOOSE_SAMPLES
+def about_right(delay: int, target: int, ample: int) -> bool:
+    """Say whether a delay needs no change."""
+    return target - TIGHT_SAMPLES <= delay <= max(target + LOOSE_SAMPLES, ample)
 
 
 def urgency(view: View) -> Urgency:
@@ -83,7 +84,7 @@ def decide(view: View) -> Choice:
             return Choice.WAIT
         return Choice.RECOVER if view.copy and view.gap <= view.span else Choice.CONCEAL
     rested = view.since_stretch >= (0 if abs(over) > HURRY_SAMPLES else 2 * SHORTEN_NEEDS_SAMPLES)
-    if over > LOOSE_SAMPLES and rested and view.ahead >= SHORTEN_NEEDS_SAMPLES:
+    if over > LOOSE_SAMPLES and view.delay > view.ample and rested and view.ahead >= SHORTEN_NEEDS_SAMPLES:
         return Choice.ACCELERATE
     if over < -TIGHT_SAMPLES and rested:
         return Choice.STRETCH
