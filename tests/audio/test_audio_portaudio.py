@@ -1,5 +1,6 @@
 """PyAudio's member of the device family against a PortAudio that misbehaves: odd rates, stereo, full, gone, hanging."""
 
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ class FakeStream:
     closed: bool = False
     gone: bool = False
     hang: threading.Event | None = None
+    node: int | None = None  # what the kernel gave for it
 
     def get_read_available(self) -> int:
         self._check()
@@ -57,6 +59,9 @@ class FakeStream:
     def close(self) -> None:
         if self.hang is not None:
             self.hang.wait(30)
+        self._check()  # PortAudio does not close what it cannot stop
+        if self.node is not None:
+            os.close(self.node)
         self.closed = True
 
     def _check(self) -> None:
@@ -70,6 +75,7 @@ class FakePortAudio:
 
     devices: dict[str, tuple[set[int], set[int]]]
     streams: list[FakeStream] = field(default_factory=list)
+    node: Path | None = None
     terminated: int = 0
 
     def __call__(self) -> "FakePortAudio":
@@ -94,6 +100,8 @@ class FakePortAudio:
         if rate not in rates or channels not in counts:
             raise OSError(-9997, "Invalid sample rate")
         self.streams.append(FakeStream(rate, channels, index, there=480))
+        if self.node is not None:
+            self.streams[-1].node = os.open(self.node, os.O_RDONLY)
         return self.streams[-1]
 
     def terminate(self) -> None:
@@ -216,7 +224,7 @@ def test_full_speaker_drops_a_cycle_and_never_waits(fake: FakePortAudio) -> None
 def test_speaker_that_ran_dry_gets_a_cycle_ahead(fake: FakePortAudio) -> None:
     device, _, speaker = opened(fake)
     device.write(hum(0.01))
-    assert speaker.written == [bytes(960), hum(0.01).tobytes()]
+    assert speaker.written == [bytes(960), bytes(2 * 9) + hum(0.01)[:-9].tobytes()]
     speaker.queued = 480
     device.write(hum(0.01))
     assert len(speaker.written) == 3
@@ -240,3 +248,20 @@ def test_close_closes_both_and_ends_portaudio(fake: FakePortAudio) -> None:
     assert fake.terminated == 1
     with pytest.raises(DeviceLost):
         device.read()
+
+
+@pytest.mark.parametrize("pulled", [False, True])
+def test_a_card_leaves_no_descriptor_open_pulled_or_not(fake: FakePortAudio, tmp_path: Path, pulled: bool) -> None:
+    (tmp_path / "dev/snd").mkdir(parents=True)
+    fake.node = tmp_path / "dev/snd/pcmC7D0c"
+    fake.node.touch()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        device = portaudio.backend(tmp_path).open("Headset", "Headset")
+        assert len(os.listdir("/proc/self/fd")) == before + 2
+        if pulled:
+            fake.node.unlink()
+            fake.node.touch()
+            fake.streams[-1].gone = fake.streams[-2].gone = True
+        device.close()
+        assert len(os.listdir("/proc/self/fd")) == before

@@ -17,6 +17,7 @@ from callbox.app.settings import BoxSettings, SoundSettings, SpeechSettings
 from callbox.app.world import World, clock_trusted
 from callbox.audio.cleaning import Cleaning
 from callbox.audio.devices import open_backend
+from callbox.audio.devices.opening import Opening
 from callbox.audio.echo import open_canceller
 from callbox.audio.engine import Engine
 from callbox.audio.facts import Fact
@@ -82,7 +83,7 @@ def _pins(settings: BoxSettings) -> Pins:
 
 
 def _engine_of(settings: BoxSettings) -> Callable[[Callable[[Fact], None]], Engine]:
-    devices = open_backend(settings.sound.backend)
+    devices = Opening(open_backend(settings.sound.backend))
     return lambda facts: Engine(devices, facts, cleaning_of(settings.sound), cpu_clock=time.thread_time)
 
 

@@ -1,22 +1,24 @@
 """The audio thread: runs the engine's cycle, one frame after another, for as long as the process lives.
 
-Idle (no sound device open) the thread sleeps until a command wakes it, so it costs nothing. During a call Python's
+Idle (no sound device open) the thread sleeps until a command wakes it; every few seconds it looks whether a card was
+plugged in or pulled, which costs next to nothing and tells a person before the next call does. During a call Python's
 garbage collector is frozen and off, so that it cannot stop the voice; it collects when the call is over.
 """
 
 import gc
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable
 
 from callbox.app import priority
+from callbox.audio.devices.cards import plugged
 from callbox.audio.engine import Engine
-from callbox.audio.facts import Command
+from callbox.audio.facts import Command, LookAgain
 from callbox.base.time import Instant
 
 logger = logging.getLogger(__name__)
+WATCH_EVERY_S = 5.0
 
 
 class SoundThread:
@@ -29,6 +31,7 @@ class SoundThread:
         self.busy_since: Instant | None = None
         self._engine = engine
         self._crashed = crashed
+        self._there = plugged()
         self._wake = threading.Event()
         self._ending = False
         self._thread = threading.Thread(target=self._run, name="audio", daemon=True)
@@ -71,5 +74,9 @@ class SoundThread:
             gc.enable()
             gc.unfreeze()
         self.busy_since = None
-        self._wake.wait(None if math.isinf(pause_s) else pause_s)
+        self._wake.wait(min(pause_s, WATCH_EVERY_S))
         self._wake.clear()
+        if pause_s > 1:
+            before, self._there = self._there, plugged()
+            if self._there != before:
+                self._engine.command(LookAgain())

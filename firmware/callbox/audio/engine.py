@@ -17,7 +17,7 @@ from typing import Literal
 
 from callbox.audio.cleaning import Cleaning
 from callbox.audio.codecs import Codec, open_codec
-from callbox.audio.devices import Device, DeviceLost, Devices
+from callbox.audio.devices import Device, DeviceLost, Devices, StillOpening
 from callbox.audio.echo.none import NoCanceller
 from callbox.audio.facts import (
     AudioStats,
@@ -29,6 +29,7 @@ from callbox.audio.facts import (
     Listen,
     Listened,
     LiveChanged,
+    LookAgain,
     MediaBack,
     MediaSilent,
     Meter,
@@ -177,9 +178,8 @@ class Engine:
                 if command != self._wanted or self._device is None:
                     self._close_device()
                     self._wanted, self._reopen_at, self._lost_told = command, now, False
-            case CheckSound(input_name, output_name):
-                self._known = OpenSound(input_name, output_name)
-                self._check, self._check_at = command, now
+            case CheckSound() | LookAgain():
+                self._begin_check(command, now)
             case CloseSound():
                 if self._lost_told and self._wanted is not None:  # tell when it is there again, call or not
                     self._check = CheckSound(self._wanted.input_name, self._wanted.output_name)
@@ -204,6 +204,12 @@ class Engine:
                 elif isinstance(command, Listen):
                     there = OpenSound(command.input_name, command.output_name) if command.input_name else self._known
                     self._open_for_a_moment(there, now)
+
+    def _begin_check(self, command: CheckSound | LookAgain, now: Instant) -> None:
+        if isinstance(command, CheckSound):
+            self._known = OpenSound(command.input_name, command.output_name)
+        if self._known is not None:
+            self._check, self._check_at = CheckSound(self._known.input_name, self._known.output_name), now
 
     def _open_for_a_moment(self, what: OpenSound | None, now: Instant) -> None:
         """Without a call, open the device for what begins now; `_close_when_heard` lets go of it again."""
@@ -280,6 +286,8 @@ class Engine:
         assert self._wanted is not None
         try:
             self._device = self._devices.open(self._wanted.input_name, self._wanted.output_name)
+        except StillOpening:
+            return  # the next cycle asks again
         except CallboxError as error:
             self._lose(error, now)
             return
@@ -290,6 +298,8 @@ class Engine:
     def _look(self, check: CheckSound, now: Instant) -> None:
         try:
             self._devices.open(check.input_name, check.output_name).close()
+        except StillOpening:
+            return
         except CallboxError as error:
             self._lose(error, now)
             self._check_at = now + CHECK_AGAIN_S

@@ -27,6 +27,11 @@ class CheckSound:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Something was plugged in or pulled: without a call, do CheckSound again for the devices used last."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSound:
     """Open microphone and speaker by name. Nothing that is captured is passed on by this alone."""
 
@@ -163,7 +168,9 @@ SoundCommand: TypeAlias = (
 )
 """What works with and without a call."""
 
-Command: TypeAlias = CheckSound | OpenSound | CloseSound | StartMedia | StopMedia | NoteUnsent | SoundCommand
+Command: TypeAlias = (
+    CheckSound | LookAgain | OpenSound | CloseSound | StartMedia | StopMedia | NoteUnsent | SoundCommand
+)
 
 
 @dataclass(frozen=True, slots=True)

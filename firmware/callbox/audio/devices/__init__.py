@@ -22,6 +22,10 @@ class DeviceLost(Exception):
     kind = "gone"
 
 
+class StillOpening(Exception):
+    """It takes its time; ask again in a moment. Only `opening.Opening` says so."""
+
+
 class NoSuchDevice(CallboxError):
     """No device has the name that was asked for; says which there are."""
 

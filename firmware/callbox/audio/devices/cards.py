@@ -62,6 +62,14 @@ def _text(path: Path) -> str:
         return ""
 
 
+def plugged(root: Path = Path("/")) -> tuple[str, ...]:
+    """Return what changes when a card is plugged in or pulled, and costs no more than a look into a folder."""
+    try:
+        return tuple(sorted(os.listdir(root / "dev/snd")))
+    except OSError:
+        return ()
+
+
 def pcm_nodes(root: Path = Path("/")) -> Iterator[tuple[Path, int, bool]]:
     """Yield every stream of every card: its node, the card's number, and whether it records."""
     for node in sorted((root / "dev/snd").glob("pcmC*")):

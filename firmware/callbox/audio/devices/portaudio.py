@@ -1,7 +1,7 @@
 """Real sound cards through PyAudio and PortAudio: blocking streams that are never allowed to block for long.
 
     microphone -> PortAudio -> [mix to mono, to 48 kHz] -> read()          paced by the microphone's own clock
-    write() -> [to the card's rate, to stereo] -> PortAudio -> speaker     kept one to three cycles full
+    write() -> [to the card's rate, its clock, to stereo] -> PortAudio -> speaker    kept one to three cycles full
 
 A pulled USB device can leave a PortAudio call waiting for ever. So `read` asks how much is there and sleeps in
 between, `write` asks how much fits, and `close` runs on a thread that is left behind if it hangs.
@@ -22,6 +22,7 @@ import numpy as np
 import pyaudio
 
 from callbox.audio.devices import DeviceBusy, DeviceInfo, DeviceLost, NoSuchDevice, cards
+from callbox.audio.devices.drift import DriftMatch
 from callbox.audio.devices.naming import DEFAULT, choose, names_of
 from callbox.audio.devices.resample import Resampler
 from callbox.audio.jitter_render import fade
@@ -58,7 +59,8 @@ def _hush_libraries() -> list[object]:
 class _Stream:
     """One direction: a PortAudio stream, the channels and the rate it really has."""
 
-    def __init__(self, audio: pyaudio.PyAudio, index: int, info: DeviceInfo, capture: bool) -> None:
+    def __init__(self, audio: pyaudio.PyAudio, index: int, info: DeviceInfo, capture: bool, nodes: Path) -> None:
+        before = _open_nodes(nodes)
         channels = info.inputs if capture else info.outputs
         why = "it takes neither mono nor stereo"
         for rate_hz in dict.fromkeys((RATE_HZ, info.rate_hz)):
@@ -72,6 +74,7 @@ class _Stream:
                     continue
                 self.rate_hz, self.channels = rate_hz, count
                 self.cycle_frames = rate_hz * CYCLE_MS // 1000
+                self._nodes = {number: node for number, node in _open_nodes(nodes).items() if number not in before}
                 return
         raise DeviceBusy(info.name, why)
 
@@ -88,6 +91,28 @@ class _Stream:
             frames_per_buffer=rate_hz * CYCLE_MS // 1000,
         )
 
+    def close(self) -> None:
+        """Close it. Of a card that was pulled, PortAudio fails to stop the stream and then never closes it."""
+        try:
+            self.stream.close()
+        except OSError:
+            for number, node in self._nodes.items():
+                if _node(number).startswith(node):
+                    os.close(number)
+
+
+def _node(number: int) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{number}")
+    except OSError:
+        return ""
+
+
+def _open_nodes(nodes: Path) -> dict[int, str]:
+    """Return what this process has open below `nodes`."""
+    there = ((int(name), _node(int(name))) for name in os.listdir("/proc/self/fd"))
+    return {number: node for number, node in there if node.startswith(f"{nodes}/")}
+
 
 class PortAudioDevice:
     """An open microphone and speaker; they may be two cards with two clocks."""
@@ -98,6 +123,7 @@ class PortAudioDevice:
         self._speaker = speaker
         self._to_48k = None if microphone.rate_hz == RATE_HZ else Resampler(microphone.rate_hz, RATE_HZ)
         self._from_48k = None if speaker.rate_hz == RATE_HZ else Resampler(RATE_HZ, speaker.rate_hz)
+        self._drift = DriftMatch(speaker.cycle_frames)
         self._capacity = speaker.stream.get_write_available()
         self._dropped: Samples | None = None
         self._closed = False
@@ -132,14 +158,17 @@ class PortAudioDevice:
         frames, stream = self._speaker.cycle_frames, self._speaker.stream
         try:
             room = stream.get_write_available()
-            if room < frames or self._capacity - room >= _MOST_QUEUED_CYCLES * frames:
+            samples = self._drift.process(samples, self._capacity - room)
+            if room < len(samples) or self._capacity - room >= _MOST_QUEUED_CYCLES * frames:
                 self._dropped = samples
                 self.dropped_cycles += 1
+                self._drift.begin()
                 return
             if self._dropped is not None:
                 samples, self._dropped = fade(self._dropped, samples), None
             if room >= self._capacity:  # it ran dry: one cycle of silence ahead, or it will again
                 self.dry_cycles += 1
+                self._drift.begin()
                 stream.write(bytes(2 * frames * self._speaker.channels))
             stream.write(self._raw(samples), exception_on_underflow=False)
         except OSError as error:
@@ -161,11 +190,8 @@ class PortAudioDevice:
         closing.join(CLOSE_WITHIN_S)
 
     def _close(self) -> None:
-        for stream in (self._microphone.stream, self._speaker.stream):
-            try:
-                stream.close()
-            except OSError:
-                continue  # it is gone already, which is what was wanted
+        self._microphone.close()
+        self._speaker.close()
         self._audio.terminate()
 
 
@@ -189,11 +215,11 @@ class PortAudioDevices:
             there = _there(audio, self._root)
             for name, capture in ((input_name, True), (output_name, False)):
                 index = _choose(there, name, capture, self._root)
-                opened.append(_Stream(audio, index, there[index], capture))
+                opened.append(_Stream(audio, index, there[index], capture, self._root / "dev/snd"))
             return PortAudioDevice(audio, opened[0], opened[1])
         except BaseException:
             for half in opened:
-                half.stream.close()
+                half.close()
             audio.terminate()
             raise
 
