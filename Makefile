@@ -3,7 +3,7 @@
 #   make test ARGS="-k mute -x"     arguments for the program behind the target
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-machine test-machine-cuts test-deb test-deb-contents deb lock check format bench bench-net soak soak-messages fuzz deps clean ready-demo ready-test ready-machine ready-deb
+.PHONY: help demo test test-machine test-machine-cuts test-deb test-deb-contents deb lock check format bench bench-instructions bench-net soak soak-messages fuzz deps clean ready-demo ready-test ready-machine ready-deb
 
 VENV ?= .venv
 ARGS ?=
@@ -57,6 +57,9 @@ format: ready-test ## put the sources into their usual form
 
 bench: ready-test ## measure, and write the table of figures
 	@$(with_venv) $(bin)/python -m callbox.testing.bench $(ARGS)
+
+bench-instructions: ready-test ## what a call costs the audio thread beside libopus alone, in instructions (valgrind; ARGS=near)
+	@$(with_venv) $(bin)/python -m callbox.testing.bench.instructions $(ARGS)
 
 bench-net: ready-test ## the voice's frames over bad networks, beside UDP and TCP, as root (ARGS="--quick", or a condition)
 	@$(with_venv) $(bin)/python -m callbox.testing.lab $(ARGS)
