@@ -167,6 +167,13 @@ class JitterBuffer:
 
     def _make(self) -> Samples:
         """Return at least one more sample, moving the cursor as decided."""
+        estimate = self._estimate
+        if (
+            self._cursor in self._waiting
+            and self.playing
+            and about_right(self._delay(), estimate.target, estimate.ample)
+        ):
+            return self._decode()  # what would be decided nearly always, without asking
         view = self._view()
         choice = decide(view)
         if choice is Choice.SKIP:
@@ -185,7 +192,7 @@ class JitterBuffer:
 
     def _decode(self) -> Samples:
         assert self._waiting
-        at = min(self._waiting)
+        at = self._cursor if self._cursor in self._waiting else min(self._waiting)
         packet, span, _ = self._waiting.pop(at)
         samples = self._decoder.decode(packet, span)
         self._cursor = at + span
@@ -193,7 +200,8 @@ class JitterBuffer:
         self.playing = True
         if self._made_up > AUDIBLE_CONCEAL_CYCLES:
             self._tail = silence(SEAM_SAMPLES)
-        samples, self._tail = fade(self._tail, samples), silence(0)
+        if len(self._tail):
+            samples, self._tail = fade(self._tail, samples), silence(0)
         self._made_up = 0
         return samples
 

@@ -33,6 +33,7 @@ class Sending:
 
     def __init__(self, codec: Codec, seal: Seal, step: RateStep) -> None:
         self.step = step
+        self._packet_samples, self._plain_bytes = step.packet_samples, step.plain_bytes
         self.sent = 0
         self.bytes_sent = 0
         self._wanted = step
@@ -59,12 +60,13 @@ class Sending:
         made: list[bytes] = []
         if not self._gathered and self._wanted is not self.step:
             self.step = self._wanted
+            self._packet_samples, self._plain_bytes = self.step.packet_samples, self.step.plain_bytes
             self._encoder.set_rate(self.step.bits_per_s, self.step.packet_ms)
         if report is not None:
             made.append(self._frame(FrameKind.REPORT, pack_report(report), self._timestamp))
         self._gathered.append(samples)
         span = len(self._gathered) * CYCLE_SAMPLES
-        if span >= self.step.packet_samples:
+        if span >= self._packet_samples:
             whole = self._gathered[0] if len(self._gathered) == 1 else np.concatenate(self._gathered)
             self._gathered.clear()
             made.append(self._frame(FrameKind.VOICE, self._encoder.encode(whole), self._timestamp))
@@ -77,7 +79,7 @@ class Sending:
 
     def _frame(self, kind: FrameKind, payload: bytes, timestamp: int) -> bytes:
         flags = CARRIES_COPY if kind is FrameKind.VOICE and self._encoder.carries_copies else 0
-        sealed = self._seal(pack_plain(PlainFrame(kind, timestamp, payload, flags), self.step.plain_bytes))
+        sealed = self._seal(pack_plain(PlainFrame(kind, timestamp, payload, flags), self._plain_bytes))
         self.sent += 1
         self.bytes_sent += len(sealed)
         return sealed

@@ -5,7 +5,7 @@ CPython, so no lock is needed. When full, the oldest item gives way: in live aud
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -37,7 +37,7 @@ class BoundedQueue(Generic[Item]):
         except IndexError:
             return None
 
-    def drain(self) -> Iterator[Item]:
-        """Take items until the queue is empty."""
-        while (item := self.take()) is not None:
-            yield item
+    def drain(self) -> Sequence[Item]:
+        """Take everything that is there now."""
+        items = self._items
+        return [items.popleft() for _ in range(len(items))] if items else ()
