@@ -3,7 +3,7 @@
 #   make test ARGS="-k mute -x"     arguments for the program behind the target
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-machine test-machine-cuts test-deb test-deb-contents deb lock check format bench bench-instructions bench-net soak soak-messages fuzz deps clean ready-demo ready-test ready-machine ready-deb
+.PHONY: help demo test test-machine test-machine-cuts test-deb test-deb-contents deb lock check format bench bench-instructions bench-net bench-echo soak soak-messages fuzz deps clean ready-demo ready-test ready-machine ready-deb
 
 VENV ?= .venv
 ARGS ?=
@@ -63,6 +63,9 @@ bench-instructions: ready-test ## what a call costs the audio thread beside libo
 
 bench-net: ready-test ## the voice's frames over bad networks, beside UDP and TCP, as root (ARGS="--quick", or a condition)
 	@$(with_venv) $(bin)/python -m callbox.testing.lab $(ARGS)
+
+bench-echo: ready-test ## what each echo canceller makes of simulated rooms (two minutes; ARGS="speex webrtc")
+	@$(with_venv) $(bin)/python -m callbox.testing.bench.echo $(ARGS)
 
 soak: ready-test ## the long tests: hundreds of crashes at seeded moments
 	@CALLBOX_KILLS=$${CALLBOX_KILLS:-200} $(with_venv) $(bin)/python -m pytest -m soak $(ARGS)

@@ -42,7 +42,8 @@ SCENES = (
     Scene("loud, clipping", Surroundings(echo_db=6, clips_at=0.2)),
     Scene("drift 100 ppm", Surroundings(drift_ppm=100)),
     Scene("far wall, 0.5 s", Surroundings(apart_m=0.8, reverberation_s=0.5)),
-    Scene("noise", Surroundings(noise_db=-45)),
+    Scene("noise at -45 dB", Surroundings(noise_db=-45)),
+    Scene("headset: no echo", Surroundings(echo_db=-120)),
 )
 
 
@@ -103,13 +104,18 @@ def score(take: Take) -> Score:
     begin, met, parted, gone, _ = accumulate(_PARTS)
     settled = slice((begin + met) // 2, met)
     together, apart, nobody = slice(met, parted), slice(parted, gone), slice(gone + RATE_HZ, None)
+    late = _delay(take.person[apart], take.out[apart])
+    both, alone = (
+        _pair(take.person[together], take.out[together], late),
+        _pair(take.person[apart], take.out[apart], late),
+    )
     return Score(
         erle_db=_ratio_db(take.heard[settled], take.out[settled]),
         converged_s=_converged(take.heard[begin:met], take.out[begin:met]),
-        both_quality=_quality(take.person[together], take.out[together]),
-        both_stoi=_stoi(take.person[together], take.out[together]),
-        both_loss_db=_loss_db(take.person[together], take.out[together]),
-        alone_quality=_quality(take.person[apart], take.out[apart]),
+        both_quality=_quality(*both),
+        both_stoi=_stoi(*both),
+        both_loss_db=_loss_db(*both),
+        alone_quality=_quality(*alone),
         dead_db=_ratio_db(take.out[nobody], _emptied(take.heard[settled], take.out[settled])),
         cpu=take.cpu_s / (len(take.out) / RATE_HZ),
     )
@@ -143,18 +149,17 @@ def _converged(heard: Samples, out: Samples) -> float | None:
     return None
 
 
-def _lag(person: Samples, out: Samples) -> int:
+def _delay(person: Samples, out: Samples) -> int:
     """Return by how many samples the canceller delays the person."""
     delay = mouth_to_ear(person, out)
     return 0 if np.isnan(delay.median_ms) else round(delay.median_ms * RATE_HZ / 1000)
 
 
-def _pair(person: Samples, out: Samples) -> tuple[Samples, Samples]:
-    lag = _lag(person, out)
-    return person[: len(person) - lag], out[lag:]
+def _pair(person: Samples, out: Samples, late: int) -> tuple[Samples, Samples]:
+    return person[: len(person) - late], out[late:]
 
 
-def _quality(person: Samples, out: Samples) -> float:
+def _quality(clean: Samples, came: Samples) -> float:
     """Return PESQ-WB of the person in what came out; NaN without the package `pesq`."""
     try:
         from pesq import PesqError, pesq
@@ -162,27 +167,25 @@ def _quality(person: Samples, out: Samples) -> float:
         return float("nan")
     from callbox.audio.devices.resample import resampled
 
-    clean, came = (resampled(part, RATE_HZ, 16_000) for part in _pair(person, out))
+    clean, came = (resampled(part, RATE_HZ, 16_000) for part in (clean, came))
     try:
         return float(pesq(16_000, clean, came, "wb"))
     except PesqError:
         return 1.0
 
 
-def _stoi(person: Samples, out: Samples) -> float:
+def _stoi(clean: Samples, came: Samples) -> float:
     from pystoi import stoi
 
-    clean, came = _pair(person, out)
     return float(stoi(clean.astype(float), came.astype(float), RATE_HZ))
 
 
-def _loss_db(person: Samples, out: Samples) -> float:
+def _loss_db(clean: Samples, came: Samples) -> float:
     """Return how much weaker the person became: by what of them can be found in each piece, in dB."""
-    clean, came = (part.astype(np.float64) for part in _pair(person, out))
     size = round(PIECE_S * RATE_HZ)
     losses = []
     for at in range(0, len(clean) - size, size):
-        said, left = clean[at : at + size], came[at : at + size]
+        said, left = (part[at : at + size].astype(np.float64) for part in (clean, came))
         if np.sqrt(np.mean(said**2)) > _AUDIBLE:
             share = abs(float(said @ left)) / float(said @ said)
             losses.append(-20 * np.log10(max(share, 1e-3)))
