@@ -254,9 +254,20 @@ def test_crossed_messages_of_another_run_with_the_same_call_id_are_refused() -> 
     incoming.acked(ack)
 
     outgoing, incoming = pair()
-    reveal = outgoing.ringing(_as(CallRinging, CAPTURED["ringing"]))  # crossed: only a key, nothing to check yet
+    crossed = _as(CallRinging, CAPTURED["ringing"])
+    unmarked = CallRinging(crossed.call_id, crossed.ephemeral)  # as versions before this one sent it
+    reveal = outgoing.ringing(unmarked)  # only a key, nothing to check yet
     with pytest.raises(HandshakeRefused):
         incoming.revealed(reveal, 0.0)
+
+
+def test_a_key_for_an_earlier_offer_of_the_call_uses_nothing_up() -> None:
+    """Both links were lost: the caller has offered anew, and the callee said its key for the first offer again."""
+    outgoing, incoming = pair()
+    with pytest.raises(HandshakeRefused, match="earlier offer"):
+        outgoing.ringing(_as(CallRinging, CAPTURED["ringing"]))
+    incoming.revealed(outgoing.ringing(incoming.ringing), 0.0)
+    assert incoming.proven
 
 
 def test_macs_of_one_step_do_not_serve_for_another() -> None:

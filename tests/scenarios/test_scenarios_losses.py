@@ -3,6 +3,7 @@
 import pytest
 
 from callbox.testing.box import SimulatedBox
+from callbox.testing.network import Conditions
 from callbox.testing.world import World
 from scenarios.acts import all_idle, both_hear, rings, talk
 
@@ -99,6 +100,25 @@ def test_server_killed_again_and_again_while_talking(world: World) -> None:
     both_hear(world, kitchen, workshop, 4.0)
     kitchen.press("talk")
     all_idle(world, kitchen, workshop)
+
+
+@pytest.mark.parametrize(("seed", "after_ms"), [(1, 190), (5, 260), (17, 320), (18, 400), (23, 260), (37, 400)])
+def test_both_links_lost_and_back_at_once_while_a_call_is_set_up(seed: int, after_ms: int) -> None:
+    """The key that was said for the first offer comes late, and must not spoil the fresh one."""
+    world = World(seed, Conditions(delay_ms=60.0))
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    kitchen.ask("message", contact="workshop", text="so that there are sessions")
+    world.run(2.0)
+    kitchen.ask_later("call", contact="workshop")
+    world.run(after_ms / 1000)
+    for change in (world.network.cut, world.network.restore):
+        for box in (kitchen, workshop):
+            change(box.name)
+        world.run(1.0 if change == world.network.cut else 0.0)
+    world.until(lambda: workshop.box.calling.alerting is not None, 12.0, "it rings")
+    world.run(1.0)
+    workshop.press("talk")
+    both_hear(world, kitchen, workshop, 2.0)
 
 
 @pytest.mark.parametrize("who", ["kitchen", "workshop"])

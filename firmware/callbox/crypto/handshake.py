@@ -37,6 +37,7 @@ from callbox.wire.bodies import CallAck, CallAnswer, CallOffer, CallReveal, Call
 
 SUITE = 5  # AES_256_GCM_SHA512_128 of RFC 9605, the only one we speak
 RINGING_LIFE_S = 60.0
+MARK_BYTES = 8
 _LABEL = b"DMCALL1"
 _KEYS_BYTES = 64 + 64 + 32 + 32 + 16 + 5
 
@@ -97,11 +98,16 @@ class CallerHandshake:
         return CallKeys(secrets.caller_to_callee, secrets.callee_to_caller, secrets.route_token, secrets.code)
 
     def ringing(self, ringing: CallRinging) -> CallReveal:
-        """Take the callee's fresh key and open the commitment. Raises HandshakeRefused, also for a second one."""
+        """Take the callee's fresh key and open the commitment. Raises HandshakeRefused, also for a second one.
+
+        A key for an earlier offer of this call, late by a lost link, uses nothing up.
+        """
+        _same_call(self.offer.call_id, ringing.call_id)
+        if ringing.offer not in (b"", _mark(self.offer)):
+            raise HandshakeRefused("this key is for an earlier offer")
         private, self._private = self._private, None
         if private is None:
             raise HandshakeRefused("this offer was revealed already")
-        _same_call(self.offer.call_id, ringing.call_id)
         shared = _shared_secret(private, ringing.ephemeral)
         secrets = _derive(self.offer, ringing, self._ephemeral, self._nonce, shared, self._identities)
         self._secrets = secrets
@@ -153,7 +159,7 @@ class CalleeHandshake:
         self._identities = peer_account_key + peer_olm_signing_key + my_account_key + my_olm_signing_key
         self._secrets: _Secrets | None = None
         self._answered = self._acked = False
-        self.ringing = CallRinging(offer.call_id, self._private.public_key().public_bytes_raw())
+        self.ringing = CallRinging(offer.call_id, self._private.public_key().public_bytes_raw(), _mark(offer))
 
     @property
     def waiting(self) -> bool:
@@ -215,6 +221,11 @@ class CalleeHandshake:
         if self._secrets is None:
             raise HandshakeRefused("the caller has not proven itself")
         return self._secrets
+
+
+def _mark(offer: CallOffer) -> bytes:
+    """Return what tells one offer of a call from another; whoever sends it has proven who they are already."""
+    return offer.commitment[:MARK_BYTES]
 
 
 def _commitment(call_id: bytes, device: str, ephemeral: bytes, nonce: bytes) -> bytes:

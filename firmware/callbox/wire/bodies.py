@@ -56,10 +56,11 @@ class CallOffer(msgspec.Struct, frozen=True, tag="call-offer"):
 
 
 class CallRinging(msgspec.Struct, frozen=True, tag="call-ringing"):
-    """The callee device's fresh key."""
+    """The callee device's fresh key. `offer`: how the commitment begins that it is for; a late one spoils no other."""
 
     call_id: bytes
     ephemeral: bytes
+    offer: bytes = b""
 
 
 class CallReveal(msgspec.Struct, frozen=True, tag="call-reveal"):
