@@ -59,7 +59,9 @@ def test_another_clock_lets_the_echo_wander() -> None:
     assert np.argmax(np.abs(out)) == pytest.approx(1.54 * RATE_HZ - 74, abs=2)
 
 
+@pytest.mark.soak
 def test_scores_of_no_canceller_and_of_a_perfect_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judging speech takes three seconds."""
     monkeypatch.setattr(echo_scores, "_PARTS", tuple(seconds * RATE_HZ for seconds in (1, 1, 2, 2, 2)))
     far, near = (np.clip(pink_noise(2 * RATE_HZ, -25, seed), -32768, 32767).astype(np.int16) for seed in (1, 2))
     scene = Scene("plain", Surroundings())
