@@ -29,10 +29,11 @@ from callbox.app.own import Own
 from callbox.app.people import People
 from callbox.app.post import Post
 from callbox.app.records import Records
-from callbox.app.saved import Saved
+from callbox.app.saved import STATE, Saved
 from callbox.app.settings import BoxSettings
 from callbox.app.sound_checks import SoundChecks
 from callbox.app.spoken import Spoken
+from callbox.app.traffic import Traffic
 from callbox.app.voice_files import VoiceFiles
 from callbox.app.voice_messages import VoiceMessages, VoicePlayer
 from callbox.audio import facts as audio
@@ -123,10 +124,9 @@ class Box:
             core, lambda: self._in_call, lambda: self.front.muted, lambda: self.front.sounding.fault
         )
         self.sound_checks.join(self.control)
-        self.records.own_devices = self.own.devices.listed
-        self.records.trouble = lambda: self._link_problem
-        self.records.stop = self._stopping
-        self.records.on_contact_gone = self._contact_gone
+        self.traffic = Traffic(core, lambda: self._in_call, saved.store.load(STATE))
+        self.traffic.join(self.control)
+        self._join_records()
         self.front.on_mute = self.interrupted.note
         self.directory.on_device_gone = self._device_gone
         self.people.on_confirmed = self.post.confirmed
@@ -228,7 +228,9 @@ class Box:
             audio.SoundFound: front.sound_fact,
             audio.SoundOpened: front.sound_fact,
             audio.SoundLost: front.sound_fact,
-            audio.Meter: front.sound_fact,
+            audio.Meter: self._metered,
+            audio.MediaEnded: self.traffic.ended,
+            audio.Arrived: self.traffic.arrived,
             audio.Recorded: self.voice_messages.recorded,
             audio.Level: self.sound_checks.level,
             audio.Listened: self.sound_checks.listened,
@@ -237,6 +239,16 @@ class Box:
             audio.MediaSilent: lambda event: feed(call_happened.MediaSilent()),
             audio.MediaBack: lambda event: feed(call_happened.MediaBack()),
         }
+
+    def _join_records(self) -> None:
+        self.records.own_devices = self.own.devices.listed
+        self.records.trouble = lambda: self._link_problem
+        self.records.stop = self._stopping
+        self.records.on_contact_gone = self._contact_gone
+
+    def _metered(self, meter: audio.Meter) -> None:
+        self.front.sound_fact(meter)
+        self.traffic.metered(meter)
 
     def _make_server_handlers(self) -> dict[type, Callable[[Any], None]]:
         feed = self.calling.feed

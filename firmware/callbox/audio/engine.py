@@ -20,6 +20,7 @@ from callbox.audio.codecs import Codec, open_codec
 from callbox.audio.devices import Device, DeviceLost, Devices, StillOpening
 from callbox.audio.echo.none import NoCanceller
 from callbox.audio.facts import (
+    Arrived,
     AudioStats,
     CheckSound,
     CloseSound,
@@ -31,6 +32,7 @@ from callbox.audio.facts import (
     LiveChanged,
     LookAgain,
     MediaBack,
+    MediaEnded,
     MediaSilent,
     Meter,
     NoteUnsent,
@@ -53,6 +55,7 @@ from callbox.audio.facts import (
     StopRecording,
     StopSpeech,
     StopTones,
+    TraceArrivals,
 )
 from callbox.audio.listening import Listening
 from callbox.audio.media import SILENT_AFTER_S
@@ -193,10 +196,11 @@ class Engine:
             case StartMedia():
                 self._start(command, now)
             case StopMedia():
-                self._step.stop()
-                self._started_at = None
+                self._end_media()
             case NoteUnsent(waiting_bytes, dropped):
                 self._step.rate.unsent(waiting_bytes, now, dropped)
+            case TraceArrivals(on):
+                self._step.trace = [] if on else None
             case _:
                 self._sound(command)
                 if isinstance(command, Play | PlaySpeech | PlaySound | StartRecording):
@@ -263,6 +267,7 @@ class Engine:
     def _start(self, command: StartMedia, now: Instant) -> None:
         self._end_recording("stopped")
         self._end_listening()
+        self._end_media()
         for _ in self.inbound.drain():  # frames of an earlier session
             pass
         held = None if command.step_name is None else step_named(command.step_name)
@@ -270,6 +275,12 @@ class Engine:
         self._started_at = now
         self._first_told = self._silent = False
         self._meter_at = now + METER_S
+
+    def _end_media(self) -> None:
+        if self._started_at is not None:
+            self._facts(MediaEnded(self.stats()))
+        self._step.stop()
+        self._started_at = None
 
     # The device
 
@@ -365,6 +376,9 @@ class Engine:
         if now >= self._meter_at:
             self._meter_at = now + METER_S
             self._facts(Meter(level_db(self._step.sent_samples), level_db(playback), self.stats()))
+            if self._step.trace:
+                arrived, self._step.trace = self._step.trace, []
+                self._facts(Arrived(tuple(arrived)))
 
     def stats(self) -> AudioStats:
         """Return the counters of the present media session (all zero without one)."""

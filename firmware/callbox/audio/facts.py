@@ -168,8 +168,16 @@ SoundCommand: TypeAlias = (
 )
 """What works with and without a call."""
 
+
+@dataclass(frozen=True, slots=True)
+class TraceArrivals:
+    """Tell of every voice packet when it came and how large it was, by Arrived, or stop telling."""
+
+    on: bool
+
+
 Command: TypeAlias = (
-    CheckSound | LookAgain | OpenSound | CloseSound | StartMedia | StopMedia | NoteUnsent | SoundCommand
+    CheckSound | LookAgain | OpenSound | CloseSound | StartMedia | StopMedia | NoteUnsent | TraceArrivals | SoundCommand
 )
 
 
@@ -236,6 +244,30 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaEnded:
+    """A media session is over; these are its last counters."""
+
+    stats: AudioStats
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A voice packet came: when (audio thread's clock), timestamp of its first sample, its size and length."""
+
+    at_ms: float
+    timestamp: int
+    bytes: int
+    packet_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Packets that came in the last quarter of a second, while TraceArrivals is on."""
+
+    arrivals: tuple[Arrival, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FirstAudio:
     """The first voice frame of this media session was played."""
 
@@ -290,6 +322,8 @@ Fact: TypeAlias = (
     | SoundOpened
     | SoundLost
     | Meter
+    | MediaEnded
+    | Arrived
     | FirstAudio
     | MediaSilent
     | MediaBack

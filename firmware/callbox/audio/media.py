@@ -12,10 +12,10 @@ import math
 import numpy as np
 
 from callbox.audio.codecs import Codec
-from callbox.audio.facts import Open, Seal
+from callbox.audio.facts import Arrival, Open, Seal
 from callbox.audio.jitter import JitterBuffer
 from callbox.audio.steps import RateStep
-from callbox.base.frames import CYCLE_SAMPLES, Samples, silence
+from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples, silence
 from callbox.base.time import Instant
 from callbox.wire.errors import MalformedMessage
 from callbox.wire.media import FrameKind, PlainFrame, Report, pack_plain, pack_report, unpack_plain, unpack_report
@@ -104,8 +104,8 @@ class Receiving:
         self._looked_at: Instant = -math.inf
         self._reported = (0, 0, 0)
 
-    def take(self, sealed: bytes, now: Instant) -> Report | None:
-        """Take in one sealed frame; return the report in it, if it was one."""
+    def take(self, sealed: bytes, now: Instant, trace: list[Arrival] | None = None) -> Report | None:
+        """Take in one sealed frame; return the report in it, if it was one. Voice is noted in `trace`, as it came."""
         plain = self._open(sealed)
         if plain is None:
             self.refused += 1
@@ -119,6 +119,9 @@ class Receiving:
         self.last_authentic = now
         self.bytes_received += len(sealed)
         if report is None:
+            if trace is not None:
+                span_ms = self._decoder.span(frame.payload) * 1000 // RATE_HZ
+                trace.append(Arrival(round(1000 * now, 1), frame.timestamp, len(frame.payload), span_ms))
             self.jitter.put(frame.payload, frame.timestamp, bool(frame.flags & CARRIES_COPY))
         else:
             self.peer = report

@@ -16,7 +16,7 @@ import numpy as np
 
 from callbox.audio.cleaning import Cleaning
 from callbox.audio.codecs import Codec
-from callbox.audio.facts import Level, Open, Seal
+from callbox.audio.facts import Arrival, Level, Open, Seal
 from callbox.audio.listening import Listening
 from callbox.audio.media import Receiving, Sending
 from callbox.audio.mixer import Mixer
@@ -57,6 +57,7 @@ class Step:
         self.sending: Sending | None = None
         self.receiving: Receiving | None = None
         self.rate = RateControl()
+        self.trace: list[Arrival] | None = None  # what came, while somebody wants to know
         self.sent_samples = silence()  # what was encoded in the last cycle
         self.cleaning = cleaning
         self.listening: Listening | None = None
@@ -161,7 +162,7 @@ class Step:
                 pass
             return None
         for sealed in inbound:
-            report = self.receiving.take(sealed, now)
+            report = self.receiving.take(sealed, now, self.trace)
             if report is not None:
                 self.rate.report(report, now)
         return self.receiving.cycle()

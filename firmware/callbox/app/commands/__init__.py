@@ -3,7 +3,20 @@
 import argparse
 
 from callbox import __version__
-from callbox.app.commands import asks, boards, box, devices, doctor, keys, people, records, sound, sound_tests, trying
+from callbox.app.commands import (
+    asks,
+    boards,
+    box,
+    devices,
+    doctor,
+    keys,
+    people,
+    records,
+    sound,
+    sound_tests,
+    traffic,
+    trying,
+)
 from callbox.app.commands.words import Adder
 from callbox.base.errors import CallboxError
 
@@ -27,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     boards.add(adder)
     sound.add(adder)
     sound_tests.add(adder)
+    traffic.add(adder)
     doctor.add(adder)
     trying.add(adder)
     commands.add_parser("server", help="run and administer a signaling server", add_help=False)
