@@ -214,7 +214,7 @@ class Episode:
             counts.lost += self._note([f"{sender.name} lost its own {one}" for one in self._promised(sender) - kept])
             for receiver in others:
                 own = receiver is not workshop and sender is not workshop
-                self._arrived(sender, receiver, [one for one in contents if not own or one[1] == "text"], outgoing=own)
+                self._arrived(sender, receiver, contents, outgoing=own)
 
     def _arrived(self, sender: SimulatedBox, receiver: SimulatedBox, sent: list[Content], outgoing: bool) -> None:
         """Compare what a box wrote with what another one has of it."""

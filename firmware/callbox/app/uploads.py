@@ -119,10 +119,14 @@ class Uploads:
         named = [item for item in map(threads.get, self._again) if isinstance(item, VoiceItem) and item.blob]
         queued = [*named, *(item for item in threads.voices("queued") if not item.letter)]
         held = {item.contact for item in queued if item.id in self._not_before or item.id in self._unstored}
-        own = self._core.identity.account
-        jobs = [Job(item, item.blob, item.contact) for item in queued if item.contact not in held and item.blob]
-        jobs += [Job(item, copy, own, True) for item, copy in self._copies.waiting() if item.id not in self._unstored]
-        return next((job for job in jobs if job.number not in self._not_before), None)
+        jobs = (Job(item, item.blob, item.contact) for item in queued if item.contact not in held and item.blob)
+        return next(jobs, None) or self._next_copy()
+
+    def _next_copy(self) -> Job | None:
+        item, copy = next(iter(self._copies.waiting()), (None, None))
+        if item is None or copy is None or copy.at in self._not_before or item.id in self._unstored:
+            return None
+        return Job(item, copy, self._core.identity.account, own=True)
 
     def _read(self, job: Job, content: bytes | None) -> None:
         if self._current is not job:
