@@ -6,8 +6,8 @@
              \\-> how loud is the room's noise? ---------^-------------------^
 
 An echo canceller that has no echo to cancel takes from the person instead: so it is left out where the speaker was
-heard for a second and no echo of it was found (a headset, a handset), and put in again when there is one; a call begins
-as the one before ended. Noise is taken out where there is noise. In a quiet room with a headset nothing is done at all.
+heard for a second and no echo of it was found (a headset, a handset), and put in when there is one; a call begins as the
+one before ended. Until anything is known it learns unheard, so that it is ready when an echo is found. Noise is taken out where there is noise. In a quiet room with a headset nothing is done at all.
 What a canceller takes down below the room's noise is filled up with noise, or the line sounds dead whenever the far end
 speaks.
 """
@@ -39,7 +39,8 @@ class Cleaning:
     """All of it, for one microphone. `echo`, `noise`, `gain`: what may be done."""
 
     def __init__(self, canceller: Canceller, echo: bool = True, noise: bool = True, gain: bool = True) -> None:
-        self.cancelling = echo
+        self.cancelling = False
+        self._learning = echo  # unheard
         self._canceller = canceller
         self._echo, self._noise = echo, noise
         self._gain = Gain() if gain else None
@@ -71,9 +72,9 @@ class Cleaning:
             self._learn()
         self._line.append(played)
         played = self._line.popleft()
-        out = self._canceller.process(captured, played if was_cancelling else None, self._noisy)
+        out = self._taken(captured, played, was_cancelling)
         if was_cancelling != self.cancelling:  # from one to the other within a cycle, without a click
-            other = self._canceller.process(captured, played if self.cancelling else None, self._noisy)
+            other = self._taken(captured, played, self.cancelling)
             out = (out * (1 - _RISE) + other * _RISE).astype(np.int16)
         power = _power(captured)
         self._spoke = _ECHO_CYCLES if self.cancelling and _power(played) > _FAR_SPEAKS else max(0, self._spoke - 1)
@@ -89,11 +90,18 @@ class Cleaning:
         """Free what the canceller holds. Safe to call twice."""
         self._canceller.close()
 
+    def _taken(self, captured: Samples, played: Samples, cancelling: bool) -> Samples:
+        """Return the cycle with echo taken out or not, and noise where there is any."""
+        if self._learning and not cancelling:
+            self._canceller.process(captured, played, self._noisy)
+            return captured
+        return self._canceller.process(captured, played if cancelling else None, self._noisy)
+
     def _learn(self) -> None:
         """Act on what the finder found."""
         lag_ms = self._finder.lag_ms
         if self._finder.absent or lag_ms is not None:
-            self.cancelling = not self._finder.absent
+            self.cancelling, self._learning = not self._finder.absent, False
         if lag_ms is not None and not 0 <= lag_ms - CYCLE_MS * len(self._line) <= NEAR_MS:
             self._delay_by(int((lag_ms - HEAD_MS) / CYCLE_MS))
 
