@@ -53,7 +53,7 @@ class CallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description="Connections for the voice in a call: one talks, the others save what it holds up.", ge=1, le=6
         ),
-    ] = 4
+    ] = 6
     ready_text: Annotated[
         str, Meta(description="What is sent when a call is declined by holding the calls button.", max_length=500)
     ] = "I can't talk right now."

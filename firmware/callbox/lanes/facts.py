@@ -6,8 +6,9 @@ from dataclasses import dataclass
 TCP_INFO_BYTES = 216
 """So much of the struct is asked for. Its fields never move; older kernels than 4.19 return less."""
 
-# offset 24 unacked, sacked, lost; 68 rtt, rttvar; 120 bytes_acked; 144 notsent_bytes, min_rtt; 200 bytes_sent, retrans
-_TCP_INFO = struct.Struct("=24xIII32xII44xQ16xII48xQQ")
+# At 24: unacked, sacked. At 68: rtt, rttvar. At 120: bytes_acked. At 144: notsent_bytes, min_rtt. At 200: bytes_sent,
+# bytes_retrans.
+_TCP_INFO = struct.Struct("=24xII36xII44xQ16xII48xQQ")
 _RECORD_BYTES = 22  # TLS 1.3: head 5, content type 1, tag 16
 _LONG_MESSAGE = 126
 
@@ -34,7 +35,7 @@ def lane_facts(tcp_info: bytes, waiting_bytes: int) -> LaneFacts | None:
     """Read the kernel's answer; `waiting_bytes` have not reached the kernel. None: the kernel is too old to tell."""
     if len(tcp_info) < TCP_INFO_BYTES:
         return None
-    segments, sacked, _, rtt_us, deviation_us, acked, unsent, least_us, sent, again = _TCP_INFO.unpack_from(tcp_info)
+    segments, sacked, rtt_us, deviation_us, acked, unsent, least_us, sent, again = _TCP_INFO.unpack_from(tcp_info)
     flying = max(0, sent - again - acked) if segments else 0
     waiting = unsent + waiting_bytes
     return LaneFacts(flying + waiting, waiting, sacked > 0, rtt_us / 1e6, deviation_us / 1e6, least_us / 1e6)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from callbox.base.time import Instant
 from callbox.lanes.facts import LaneFacts
 
-PATIENCE_OF_RTT = 1.15
 PATIENCE_S = 0.012
+DEVIATIONS = 2.0
 DELAYED_S = 0.045  # Linux waits up to 40 ms for something to send an acknowledgement along with
+LATE_S = 0.004
 GUESSED_RTT_S = 0.1  # before the kernel has said anything
 MOST_OWED = 64
+ROUNDING_S = 1e-6  # a look at exactly the time that was asked for finds the lane overdue
 
 
 @dataclass(slots=True)
@@ -52,13 +54,13 @@ class SendingLane:
     def patience_s(self) -> float:
         """How long an acknowledgement may take before the lane counts as stalled.
 
-        The least round trip and a little, or what is usual of late: a queue on the way is no stall. As long as nothing
-        shows that bytes are missing, a calm far end may also wait for bytes of its own to send it along with.
+        As long as usual of late, for a queue on the way is no stall, and a little. While nothing shows that bytes are
+        missing, a calm far end may also wait for bytes of its own to send it along with.
         """
         facts = self.facts
         if facts is None:
             return GUESSED_RTT_S
-        usual_s = max(PATIENCE_OF_RTT * facts.least_rtt_s, facts.rtt_s + facts.rtt_deviation_s) + PATIENCE_S
+        usual_s = facts.rtt_s + DEVIATIONS * facts.rtt_deviation_s + PATIENCE_S
         return usual_s if facts.holes or self.hurried else usual_s + DELAYED_S
 
     @property
@@ -73,6 +75,15 @@ class SendingLane:
         """Say whether everything has arrived: such a lane cannot be stalled."""
         return not self.owed
 
+    def doubt(self, now: Instant) -> tuple[int, Instant, int]:
+        """The less, the better this lane for what is sent now: one that owes nothing, or whose answer is not due yet,
+        and of these the one that rested longest; then one whose answer is late, the shortest time first."""
+        if self.idle:
+            return 0, self.used_at, self.number
+        since = self.owed[0].sent_at
+        late = self.facts is not None and now - since > self.facts.rtt_s + LATE_S
+        return (2, -since, self.number) if late else (1, self.used_at, self.number)
+
     def carry(self, wire_bytes: int, frames: tuple[Frame, ...], now: Instant) -> None:
         self.owed.append(Owed(now, wire_bytes, frames))
         self.used_at = now
@@ -80,13 +91,25 @@ class SendingLane:
     def note(self, facts: LaneFacts | None, now: Instant) -> bool:
         """Take in what the kernel says; return whether the lane has stalled by it just now.
 
-        What is not acknowledged is the end of what was written: the newest messages. A kernel that says nothing (None)
-        leaves the lane as if all had arrived.
+        A kernel that says nothing (None) leaves the lane as if all had arrived.
         """
         self.facts = facts
-        unacked = facts.unacked if facts is not None else 0
-        newer = 0
-        still = 0
+        self._strike(facts.unacked if facts is not None else 0)
+        if not self.owed or now - self.owed[0].sent_at < self.patience_s - ROUNDING_S:
+            self.stalled_since = None
+            return False
+        stalled_now = self.stalled_since is None
+        if stalled_now:
+            self.stalled_since = now
+        return stalled_now
+
+    def undone(self) -> list[Frame]:
+        """Return the frames that this lane owes and no other has delivered, oldest first."""
+        return [frame for message in self.owed for frame in message.frames if not frame.done]
+
+    def _strike(self, unacked: int) -> None:
+        """Strike off what was acknowledged: all but the newest messages, as far as `unacked` bytes reach."""
+        newer = still = 0
         for message in reversed(self.owed):
             if newer >= unacked:
                 break
@@ -95,14 +118,3 @@ class SendingLane:
         while len(self.owed) > still:
             for frame in self.owed.popleft().frames:
                 frame.done = True
-        late = bool(self.owed) and now - self.owed[0].sent_at > self.patience_s
-        stalled_now = late and self.stalled_since is None
-        if not late:
-            self.stalled_since = None
-        elif stalled_now:
-            self.stalled_since = now
-        return stalled_now
-
-    def undone(self) -> list[Frame]:
-        """Return the frames that this lane owes and no other has delivered, oldest first."""
-        return [frame for message in self.owed for frame in message.frames if not frame.done]

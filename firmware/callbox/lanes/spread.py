@@ -22,9 +22,10 @@ from callbox.wire.media import MAX_FRAMES, MAX_MEDIA_BYTES, pack_media
 STALE_S = 0.120
 RETRY_S = 0.010
 PROBE_S = 0.040
-LONGEST_SLICE_S = 0.040
+LONGEST_SLICE_S = 0.060
 REPLACE_S = 1.0
 LOST_S = 4.5
+COPIES = 2  # for each fresh frame
 CONGESTED_S = 0.060
 _HEAD_BYTES = 5
 _FRAME_HEAD_BYTES = 2
@@ -146,23 +147,27 @@ class Spread:
         return [lane for lane in self._lanes.values() if lane.stalled_since is None and lane.number in free]
 
     def _choose(self, free: Collection[int], degree: int, now: Instant) -> SendingLane | None:
-        moving = self._moving(free)
+        """Stay, or take the next. Where all have stalled one of them: perhaps only acknowledgements are lost."""
+        moving = self._moving(free) or self._last_resort(free, now)
         if not moving:
-            return self._probe(free, now)
+            return None
         current = next((lane for lane in moving if lane.number == self._current), None)
         if current is not None and (degree == 0 or now - self._slice_began < self._slice_s(current)):
             return current
-        others = [lane for lane in moving if lane is not current] or moving
-        chosen = min(others, key=lambda lane: (not lane.idle, lane.used_at if degree else 0.0, lane.number))
+        chosen = min(moving, key=lambda lane: lane.doubt(now) if degree else (not lane.idle, 0.0, lane.number))
         self._current, self._slice_began = chosen.number, now
         return chosen
 
-    def _probe(self, free: Collection[int], now: Instant) -> SendingLane | None:
-        """All lanes have stalled: the link is dark, or holds everything back. Try now and then what still passes."""
+    def _last_resort(self, free: Collection[int], now: Instant) -> list[SendingLane]:
+        """Return all lanes for a moment; when that has not helped, one now and then, to see what passes: a link that is
+        dark comes back sooner if little waits to be repeated."""
         lanes = [lane for lane in self._lanes.values() if lane.number in free]
-        if not lanes or now - max(lane.used_at for lane in lanes) < PROBE_S:
-            return None
-        return min(lanes, key=lambda lane: (len(lane.owed), lane.used_at))
+        since = max((lane.stalled_since or now for lane in lanes), default=now)
+        if now - since < PROBE_S:
+            return lanes
+        if now - max(lane.used_at for lane in lanes) < PROBE_S:
+            return []
+        return [min(lanes, key=lambda lane: (len(lane.owed), lane.used_at))]
 
     def _slice_s(self, lane: SendingLane) -> float:
         """How long to stay on one lane: so that all others have been acknowledged when their turn comes."""
@@ -177,17 +182,18 @@ class Spread:
                 break
             taken.append(self._pending.popleft())
         self.counters.sent += len(taken)
-        copies = self._copies(lane, len(taken), now) if degree == 2 and not self._congested(lane) else []
+        copies = self._copies(lane, COPIES * len(taken), now) if degree == 2 and not self._congested(lane) else []
         self._recent.extend((lane.number, frame) for frame in taken)
         self._put(lane, [*copies, *taken], now, messages)
 
     def _copies(self, lane: SendingLane, most: int, now: Instant) -> list[Frame]:
         """Return frames that other lanes still owe, one for each fresh one: so copies go one slice after the first."""
         copies: list[Frame] = []
+        way_s = lane.facts.rtt_s / 2 if lane.facts is not None else 0.0
         for number, frame in self._recent:
             if len(copies) == most:
                 break
-            useful = not (frame.done or frame.again or frame.repeated) and now - frame.captured_at < STALE_S
+            useful = not (frame.done or frame.again or frame.repeated) and now + way_s - frame.captured_at < STALE_S
             if useful and number != lane.number and self._budget.spend(len(frame.sealed)):
                 frame.repeated = True
                 copies.append(frame)
@@ -210,7 +216,7 @@ class Spread:
                     frames.append(frame)
         if frames:
             self.counters.again += len(frames)
-            chosen = min(moving, key=lambda lane: (not lane.idle, lane.used_at))
+            chosen = min(moving, key=lambda lane: lane.doubt(now))
             self._put(chosen, frames, now, messages)
 
     def _owed_again(self, gone: SendingLane) -> None:

@@ -8,10 +8,10 @@ import math
 
 from callbox.base.time import Instant
 
-FORGET_S = 5.0
+FORGET_S = 8.0
 ONE_CAUSE_S = 0.1
-SHAKY, BAD = 0.9, 3.0
-CALM_AGAIN, SHAKY_AGAIN = 0.2, 1.2
+SHAKY, BAD = 0.9, 1.8
+CALM_AGAIN, SHAKY_AGAIN = 0.3, 0.8
 BURST_BYTES = 4096
 
 
