@@ -239,6 +239,21 @@ def test_hanging_driver_does_not_hang_close(fake: FakePortAudio, monkeypatch: py
     microphone.hang.set()
 
 
+def test_the_next_opening_waits_for_a_close_that_hangs(fake: FakePortAudio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portaudio, "CLOSE_WITHIN_S", 0.01)
+    devices = portaudio.backend()
+    device = devices.open("USB Audio", "USB Audio")
+    hang = fake.streams[0].hang = threading.Event()
+    device.close()
+    opening = threading.Thread(target=lambda: devices.open("Headset", "Headset"))
+    opening.start()
+    opening.join(0.05)
+    assert (opening.is_alive(), len(fake.streams)) == (True, 2)
+    hang.set()
+    opening.join(10)
+    assert (opening.is_alive(), len(fake.streams)) == (False, 4)
+
+
 def test_close_closes_both_and_ends_portaudio(fake: FakePortAudio) -> None:
     device, microphone, speaker = opened(fake)
     device.close()

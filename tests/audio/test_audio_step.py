@@ -13,6 +13,7 @@ from callbox.audio.steps import STEPS, RateStep
 from callbox.audio.tones import Tone
 from callbox.base.frames import CYCLE_SAMPLES, Samples, silence
 from callbox.testing.playout import hum, loudness
+from callbox.testing.room import Room, Surroundings
 from callbox.wire.media import FrameKind, PlainFrame, Report, pack_plain, pack_report, unpack_plain, unpack_report
 
 VOICE = hum(4.0)
@@ -203,3 +204,15 @@ def test_tones_sound_without_a_session() -> None:
 def test_level() -> None:
     assert level_db(silence()) == -96.0
     assert level_db(np.full(480, 32767, dtype=np.int16)) == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_call_tells_how_late_its_echo_is() -> None:
+    cleaning, room = Cleaning(NoCanceller(), noise=False, gain=False), Room(Surroundings(delay_ms=70))
+    step = started(cleaning=cleaning)
+    step.capture_on = True
+    told = [cleaning.late_ms]
+    for number in range(120):
+        noise = np.random.default_rng(number).integers(-4000, 4000, CYCLE_SAMPLES).astype(np.int16)
+        step.mixer.speak(noise)
+        room.play(step.run(room.hear(), [], number / 100).playback)
+    assert [*told, cleaning.late_ms] == [None, pytest.approx(70, abs=2)]

@@ -1,8 +1,12 @@
 """The sound self-test with a real PortAudio: a virtual card whose speaker is led to its microphone."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +55,55 @@ def test_a_card_that_is_not_the_one_is_found_out_and_the_right_one_named(tmp_pat
     assert done.returncode == 1
     assert "gives nothing at all" in done.stdout
     assert 'input = "attic"' in done.stdout
+
+
+_HANGING = """
+    import json, sys, time
+    from callbox.audio.devices import open_backend
+    from callbox.audio.devices.opening import Opening
+    from callbox.audio.engine import Engine
+    from callbox.audio.facts import OpenSound, SetCapture, StartMedia
+    facts, longest, sent, opened, begin = [], 0.0, 0, False, time.monotonic()
+    engine = Engine(Opening(open_backend("portaudio")), lambda fact: facts.append([time.monotonic() - begin, fact]))
+    for command in (OpenSound("kitchen", "kitchen"), StartMedia(bytes, bytes), SetCapture(True)):
+        engine.command(command)
+    while time.monotonic() < begin + float(sys.argv[1]):
+        before = time.monotonic()
+        pause_s = engine.cycle(before)
+        longest = max(longest, time.monotonic() - before)
+        sent += len(list(engine.outbound.drain()))
+        if not opened and facts:
+            opened = True
+            print("open", flush=True)
+        time.sleep(pause_s)
+    told = [[at, type(fact).__name__] for at, fact in facts if type(fact).__name__.startswith("Sound")]
+    print(json.dumps({"told": told, "longest_s": longest, "sent": sent}))
+"""
+
+
+@pytest.mark.soak
+def test_a_sound_server_that_hangs_holds_up_no_call() -> None:
+    """It hangs for six seconds."""
+    with VirtualCard(["kitchen"]) as card:
+        daemon = card.daemon
+        child = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(_HANGING), "14"],
+            env=card.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == "open\n"
+        time.sleep(2)
+        os.kill(daemon, signal.SIGSTOP)
+        try:
+            time.sleep(6)
+        finally:
+            os.kill(daemon, signal.SIGCONT)
+        told = json.loads(child.communicate(timeout=60)[0].splitlines()[-1])
+    assert [what for _, what in told["told"]] == ["SoundOpened", "SoundLost", "SoundOpened"], told
+    assert told["longest_s"] < 1.6
+    assert told["sent"] > 1000
 
 
 @pytest.mark.soak

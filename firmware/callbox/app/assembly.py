@@ -19,6 +19,7 @@ from callbox.audio.cleaning import Cleaning
 from callbox.audio.devices import open_backend
 from callbox.audio.devices.opening import Opening
 from callbox.audio.echo import open_canceller
+from callbox.audio.echo.half_duplex import HalfDuplex
 from callbox.audio.engine import Engine
 from callbox.audio.facts import Fact
 from callbox.audio.speech import Voice, open_voice
@@ -90,8 +91,12 @@ def _engine_of(settings: BoxSettings) -> Callable[[Callable[[Fact], None]], Engi
 def cleaning_of(sound: SoundSettings) -> Cleaning:
     """Return what is done to the microphone. Raises CallboxError if the library that the settings name is missing."""
     echo = sound.echo != "none" and sound.backend != "wav"  # a file hears no speaker
-    name = sound.echo if echo else "auto" if sound.noise else "none"
-    return Cleaning(open_canceller(name), echo, sound.noise, sound.gain)
+    canceller = open_canceller(sound.echo if echo else "auto" if sound.noise else "none")
+    if echo and sound.echo == "auto" and isinstance(canceller, HalfDuplex):
+        logging.getLogger("callbox").warning(
+            "sound: no echo canceller is installed, so one person is heard at a time: sudo apt install libspeexdsp1"
+        )
+    return Cleaning(canceller, echo, sound.noise, sound.gain)
 
 
 def speech_voice(speech: SpeechSettings) -> Voice:

@@ -6,10 +6,10 @@
              \\-> how loud is the room's noise? ---------^-------------------^
 
 An echo canceller that has no echo to cancel takes from the person instead: so it is left out where the speaker was
-heard for a second and no echo of it was found (a headset, a handset), and put in when there is one; a call begins as the
-one before ended. Until anything is known it learns unheard, so that it is ready when an echo is found. Noise is taken out where there is noise. In a quiet room with a headset nothing is done at all.
-What a canceller takes down below the room's noise is filled up with noise, or the line sounds dead whenever the far end
-speaks.
+heard for a second and no echo of it was found (a headset, a handset), and put in when there is one; a call begins as
+the one before ended. Until anything is known it learns unheard, so that it is ready when an echo is found. Noise is
+taken out where there is noise. In a quiet room with a headset nothing is done at all. What a canceller takes down below
+the room's noise is filled up with noise, or the line sounds dead whenever the far end speaks.
 """
 
 from collections import deque
@@ -55,9 +55,9 @@ class Cleaning:
         self._spoke = 0  # for so many cycles yet, what is captured may be an echo
 
     @property
-    def lag_ms(self) -> float | None:
-        """How late the echo is, as found; None: no echo was found."""
-        return self._finder.lag_ms
+    def late_ms(self) -> int | None:
+        """How late the echo is, from the moment that its sound is handed to the device; None: no echo was found."""
+        return None if self._finder.lag_ms is None else round(self._finder.lag_ms) + CYCLE_MS
 
     def begin(self, told_ms: float) -> None:
         """A device was opened that says so of its delay, both directions together."""

@@ -403,6 +403,7 @@ class Engine:
             bytes_received=receiving.bytes_received,
             peer_lost=receiving.peer.lost if receiving.peer else 0,
             peer_late=receiving.peer.late if receiving.peer else 0,
+            echo_late_ms=self._step.cleaning.late_ms,
             step_us=round(self._step_us),
         )
 

@@ -230,6 +230,7 @@ class AudioStats:
     bytes_received: int = 0
     peer_lost: int = 0  # what the far end reports of our frames, in its last second
     peer_late: int = 0
+    echo_late_ms: int | None = None  # by how much the speaker's echo is late at the microphone; None: none was found
     step_us: int = 0  # processor time of one cycle, smoothed; 0 where no clock was given
 
 

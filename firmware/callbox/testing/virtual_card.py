@@ -114,6 +114,11 @@ class VirtualCard:
         if self.folder != Path():
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def daemon(self) -> int:
+        """The sound daemon's process id."""
+        return self._processes[0].pid
+
     def play(self, name: str, sound: Samples | Path | str) -> "subprocess.Popen[bytes]":
         """Play samples, or a WAV file, into the microphone of `name`; return the player, which ends by itself."""
         samples = sound if isinstance(sound, np.ndarray) else read_wav(Path(sound))

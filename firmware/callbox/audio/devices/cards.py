@@ -77,6 +77,20 @@ def pcm_nodes(root: Path = Path("/")) -> Iterator[tuple[Path, int, bool]]:
             yield node, int(found[1]), found[3] == "c"
 
 
+def node_of(descriptor: int) -> str:
+    """Return what this process has open under a number; "" if nothing."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return ""
+
+
+def open_nodes(nodes: Path) -> dict[int, str]:
+    """Return what this process has open below `nodes`, by number."""
+    there = ((int(name), node_of(int(name))) for name in os.listdir("/proc/self/fd"))
+    return {number: node for number, node in there if node.startswith(f"{nodes}/")}
+
+
 def why_not_open(node: Path, root: Path = Path("/")) -> tuple[str, str]:
     """Try a stream that the sound library passed over; return why it does, and a cure. ("", "") if it opens now."""
     try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from callbox.audio.devices import Device, DeviceBusy, DeviceInfo, Devices, StillOpening
 
-PATIENCE_S = 0.02
+PATIENCE_S = 0.004  # a cycle lasts 10 ms
 HANGS_AFTER_S = 5.0
 FETCHED_WITHIN_S = 2.0
 
