@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from callbox.audio.cleaning import Cleaning
 from callbox.audio.devices import Device, DeviceBusy, DeviceInfo, NoSuchDevice, StillOpening, opening
 from callbox.audio.devices.drift import DriftMatch
 from callbox.audio.devices.opening import Opening
 from callbox.audio.devices.simulated import SimulatedCard, SimulatedDevice, SimulatedDevices
+from callbox.audio.echo import speex
 from callbox.audio.engine import Engine
 from callbox.audio.facts import CheckSound, Fact, LookAgain, OpenSound, SoundFound, SoundLost, SoundOpened, StartMedia
-from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples
-from callbox.testing.playout import hum
+from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples, silence
+from callbox.testing.playout import hum, loudness
+from callbox.testing.room import Room, Surroundings
 
 PATIENCE_S = 10.0
 
@@ -173,3 +176,17 @@ def test_nobody_hears_the_match() -> None:
     peak = int(spectrum.argmax())
     beside = spectrum.sum() - spectrum[peak - 60 : peak + 61].sum()
     assert 10 * np.log10(spectrum.sum() / beside) > 50
+
+
+@pytest.mark.soak
+def test_an_echo_canceller_sees_one_clock() -> None:
+    """Twenty seconds of an adaptive filter."""
+    room, cleaning, match = Room(Surroundings(drift_ppm=100)), Cleaning(speex.canceller(), gain=False), DriftMatch(480)
+    played, heard, out = silence(), [], []
+    for number in range(2000):
+        heard.append(room.hear())
+        out.append(cleaning.process(heard[-1], played))
+        played = np.random.default_rng(number).integers(-4000, 4000, CYCLE_SAMPLES).astype(np.int16)
+        room.play(match.process(played, room.queued + 2 * CYCLE_SAMPLES))
+    before, after = (loudness(np.concatenate(part[-200:])) for part in (heard, out))
+    assert 20 * np.log10(before / after) > 25

@@ -102,6 +102,11 @@ class Room:
         self._said: Floats = np.zeros(0)
         self._noise = pink_noise(10 * RATE_HZ, surroundings.noise_db, surroundings.seed)
 
+    @property
+    def queued(self) -> int:
+        """How many samples the loudspeaker was given and has not played, by its own clock; its delay not counted."""
+        return self._written - round(self._heard * (1 + self.surroundings.drift_ppm * 1e-6))
+
     def say(self, samples: Samples) -> None:
         """Let the person speak (as loud as the microphone gets it), after what is still being said."""
         self._said = np.concatenate((self._said, samples))

@@ -20,7 +20,7 @@ _BETA = 6.0
 _FRACTIONS = 512
 _SMOOTH = 0.01  # of the buffer's fill, per cycle
 _LEARN_CYCLES = 200
-_MEND_CYCLES = 1000  # a fill that is off is mended within about ten seconds
+_MEND_CYCLES = 400  # a fill that is off is mended within about four seconds
 _REST = 24.0  # samples off that are left alone
 _FASTEST = 1.0  # sample per cycle: 2,000 ppm
 
