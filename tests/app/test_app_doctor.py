@@ -142,13 +142,6 @@ USB = ("Device (USB-Audio)",)
             "Start it.",
         ),
         ("server", ServerFacts("a:1", None, True, 3.0, GOOD_CERTIFICATE), "ok", "the running box is logged in", ""),
-        (
-            "server",
-            ServerFacts("a:1", Trouble("Not valid at this time."), False, None, Certificate(0, NOW_S - DAY_S)),
-            "fault",
-            "expired on 2026-11-17",
-            "restart the server",
-        ),
         ("clock", ClockFacts(0, True, 5.0), "fault", "1970-01-01", "timedatectl"),
         ("clock", ClockFacts(NOW_MS, True, 600.0), "warning", "600 s behind", "timedatectl"),
         ("clock", ClockFacts(NOW_MS, True, -600.0), "warning", "600 s ahead of", "timedatectl"),
@@ -216,6 +209,14 @@ def test_one_finding(area: str, facts: Any, level: str, words: str, cure: str) -
     assert cure in finding.cure
     assert bool(cure) == bool(finding.cure)
     assert is_well([finding]) is (level in ("ok", "unknown"))
+
+
+def test_an_expired_certificate_is_told_and_keeps_nobody_out() -> None:
+    facts = changed(server=ServerFacts("a:1", None, True, 3.0, Certificate(0, NOW_S - DAY_S)))
+    answers, expired = [one for one in found("server", facts) if one.area == "server"]
+    assert (answers.level, expired.level) == ("ok", "warning")
+    assert "expired on 2026-11-17" in expired.what
+    assert "restart the server" in expired.cure
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,14 @@ LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 class Authority:
     """A private CA with one leaf for localhost."""
 
-    def __init__(self, common_name: str, host: str = "localhost", not_after: datetime.datetime | None = None) -> None:
+    def __init__(
+        self,
+        common_name: str,
+        host: str = "localhost",
+        not_after: datetime.datetime | None = None,
+        not_before: datetime.datetime = LONG_AGO,
+    ) -> None:
+        self._not_before = not_before
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         ca = self._build(self._name, self._key, None, None)
@@ -65,14 +72,14 @@ class Authority:
         host: str | None,
         not_after: datetime.datetime | None,
     ) -> x509.Certificate:
-        later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=30)
+        later = max(datetime.datetime.now(datetime.UTC), self._not_before) + datetime.timedelta(days=30)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(LONG_AGO)
+            .not_valid_before(self._not_before)
             .not_valid_after(not_after or later)
             .add_extension(x509.BasicConstraints(ca=host is None, path_length=None), critical=True)
         )
@@ -107,9 +114,9 @@ class RealBench:
         self.address = Address(host, port)
         self.trust(self.authority.der)
 
-    def trust(self, authority: bytes | None, clock_trusted: bool = True) -> None:
+    def trust(self, authority: bytes | None) -> None:
         """Use a transport that trusts `authority`."""
-        self.transport = WebSocketTransport(self.address, authority, self.seen.append, lambda: clock_trusted)
+        self.transport = WebSocketTransport(self.address, authority, self.seen.append)
 
     async def _serve(self, connection: ServerConnection) -> None:
         async for data in connection:

@@ -5,7 +5,7 @@ import datetime
 import socket
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.real
 
+Dates: TypeAlias = tuple[datetime.datetime | None, datetime.datetime]
+LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+TO_COME = datetime.datetime(2099, 1, 1, tzinfo=datetime.UTC)
 EXPIRED = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -54,21 +57,19 @@ async def test_a_certificate_for_another_name(real_bench: "RealBench") -> None:
     assert (closed.kind, "for another name" in closed.why) == ("certificate", True)
 
 
-async def test_an_expired_certificate_counts_only_once_the_clock_is_trusted(
-    real_bench: "RealBench", authority: "type[Authority]"
+@pytest.mark.parametrize("dates", [(EXPIRED, LONG_AGO), (None, TO_COME)], ids=["expired", "not yet valid"])
+async def test_a_wrong_clock_at_either_end_locks_no_box_out(
+    real_bench: "RealBench", authority: "type[Authority]", dates: Dates
 ) -> None:
-    await restart(real_bench, authority("Contract CA", not_after=EXPIRED))
-    closed = await outcome(real_bench)
-    assert isinstance(closed, LaneClosed)
-    assert (closed.kind, "not valid at this time" in closed.why) == ("certificate", True)
-    real_bench.trust(real_bench.authority.der, clock_trusted=False)
+    await restart(real_bench, authority("Contract CA", "localhost", *dates))
     assert await outcome(real_bench) == LaneOpened(0)
 
 
-async def test_an_untrusted_clock_does_not_open_the_door_to_others(
-    real_bench: "RealBench", authority: "type[Authority]"
+@pytest.mark.parametrize("dates", [(None, LONG_AGO), (EXPIRED, LONG_AGO)], ids=["now", "expired"])
+async def test_another_authority_of_the_same_name_is_refused_whatever_the_time(
+    real_bench: "RealBench", authority: "type[Authority]", dates: Dates
 ) -> None:
-    real_bench.trust(authority("Contract CA").der, clock_trusted=False)
+    real_bench.trust(authority("Contract CA", "localhost", *dates).der)
     closed = await outcome(real_bench)
     assert isinstance(closed, LaneClosed)
     assert closed.kind == "certificate"

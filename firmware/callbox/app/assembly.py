@@ -14,7 +14,7 @@ from callbox.app.locked import LockedBox
 from callbox.app.phrases import load_phrases
 from callbox.app.saved import Saved, load
 from callbox.app.settings import BoxSettings, SoundSettings, SpeechSettings
-from callbox.app.world import World, clock_trusted
+from callbox.app.world import World
 from callbox.audio.cleaning import Cleaning
 from callbox.audio.devices import open_backend
 from callbox.audio.devices.opening import Opening
@@ -111,6 +111,6 @@ def transport_to(saved: Saved) -> Callable[[Events], Transport]:
     membership = saved.membership
 
     def make(events: Events) -> Transport:
-        return WebSocketTransport(parse_address(membership.address), membership.authority, events, clock_trusted)
+        return WebSocketTransport(parse_address(membership.address), membership.authority, events)
 
     return make

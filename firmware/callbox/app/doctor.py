@@ -192,8 +192,6 @@ def judge_server(facts: ServerFacts | NotLooked, clock: ClockFacts) -> list[Find
     area = "server"
     if isinstance(facts, NotLooked):
         return not_looked(area, facts)
-    if wrong := _expired(facts, clock):
-        return [wrong]
     if facts.trouble is not None:
         return [Finding(area, "fault", sentence(facts.trouble.what), facts.trouble.cure)]
     took = "" if facts.latency_ms is None else f" in {facts.latency_ms:.0f} ms"
@@ -202,17 +200,14 @@ def judge_server(facts: ServerFacts | NotLooked, clock: ClockFacts) -> list[Find
     if facts.certificate is not None and _trusted(clock):
         left_s = facts.certificate.ends_s - clock.wall_ms / 1000
         if left_s < EXPIRES_SOON_S:
-            what = f"The certificate of {facts.address} expires in {left_s / DAY_S:.0f} days."
-            found.append(Finding(area, "warning", what, "Restart the server: it makes itself a fresh one."))
+            when = (
+                f"expires in {left_s / DAY_S:.0f} days"
+                if left_s > 0
+                else f"expired on {_day(facts.certificate.ends_s)}"
+            )
+            cure = "If this clock is right, restart the server: it makes itself a fresh one. If not, set the clock."
+            found.append(Finding(area, "warning", f"The certificate of {facts.address} {when}, by this clock.", cure))
     return found
-
-
-def _expired(facts: ServerFacts, clock: ClockFacts) -> Finding | None:
-    if facts.certificate is None or not _trusted(clock) or clock.wall_ms / 1000 <= facts.certificate.ends_s:
-        return None
-    cure = "If this clock is right, restart the server: it makes itself a fresh one. If not, set the clock."
-    what = f"The certificate of {facts.address} expired on {_day(facts.certificate.ends_s)}, by this clock."
-    return Finding("server", "fault", what, cure)
 
 
 def judge_clock(facts: ClockFacts, certificate: Certificate | None) -> list[Finding]:

@@ -14,7 +14,6 @@ from callbox.app.doctor_known import BoxFacts, Certificate, ServerFacts, Trouble
 from callbox.app.doctor_machine import Machine
 from callbox.app.saved import Saved
 from callbox.base.chance import SystemChance
-from callbox.base.time import TRUSTED_AFTER_MS
 from callbox.link.events import (
     CONTROL_LANE,
     ClosedKind,
@@ -95,7 +94,7 @@ def reach(address: Address, authority: bytes | None) -> tuple[float, Certificate
     started = time.monotonic()
     with socket.create_connection((address.host, address.port), timeout=CONNECT_S) as raw:
         latency_ms = 1000 * (time.monotonic() - started)
-        with client_tls(authority, clock_trusted=False).wrap_socket(raw, server_hostname=address.host) as tls:
+        with client_tls(authority).wrap_socket(raw, server_hostname=address.host) as tls:
             shown = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
     dates = (shown.not_valid_before_utc.timestamp(), shown.not_valid_after_utc.timestamp())
     return latency_ms, Certificate(*dates)
@@ -134,8 +133,7 @@ async def log_in(saved: Saved, epoch: int, machine: Machine) -> Login:
                 case OpenLane() | SendOnLane() | PingLane() | CloseLane():
                     perform(transport, effect)
 
-    trusted = machine.wall_ms() >= TRUSTED_AFTER_MS
-    transport = WebSocketTransport(parse_address(membership.address), membership.authority, heard, lambda: trusted)
+    transport = WebSocketTransport(parse_address(membership.address), membership.authority, heard)
     try:
         act(session.start(loop.time()))
         return await asyncio.wait_for(ended, LOGIN_S)

@@ -16,7 +16,7 @@ from callbox.app.assembly import open_store
 from callbox.app.home import Home
 from callbox.app.keys import PREKEYS
 from callbox.app.saved import CONNECTION_EPOCH, IDENTITY, STATE, Membership, first_writes, keep_epoch
-from callbox.app.world import clock_trusted, wall_clock_ms
+from callbox.app.world import wall_clock_ms
 from callbox.base.chance import Chance, SystemChance
 from callbox.base.errors import CallboxError
 from callbox.conversations.stores import Delete, Put, Store, Write
@@ -101,7 +101,7 @@ async def _link(store: Store, invite: Invite, asked: bytes | None, show: Show) -
 
 
 async def _run(joining: Joining, invite: Invite) -> Joined:
-    return await run_joining(joining, parse_address(invite.server), clock_trusted())
+    return await run_joining(joining, parse_address(invite.server))
 
 
 def _credentials(identity: Identity, epochs: Epochs) -> Credentials:

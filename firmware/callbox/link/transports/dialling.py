@@ -1,8 +1,8 @@
 """What every real transport needs: the server's address, TLS with the pinned authority, and errors in plain words.
 
 TLS is 1.3 or nothing. The server's certificate must come from the one authority that the invite pinned and carry
-the server's name; the machine's own certificate store is never asked. A Pi may boot in 1970: until its clock can
-be trusted, certificate times are not checked, while authority and name still are.
+the server's name; the machine's own certificate store is never asked. Certificate times are not checked: a wrong clock,
+of this box or of the server that dated its certificate, must not lock a box out (decisions/certificate-times.md).
 """
 
 import errno
@@ -15,7 +15,6 @@ from callbox.link.events import ClosedKind
 
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which the ssl module does not name
 _HOSTNAME_MISMATCH = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
-_WRONG_TIME = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL)
 
 
@@ -39,7 +38,7 @@ def parse_address(text: str) -> Address:
     return Address(host, int(port))
 
 
-def client_tls(authority: bytes | None, clock_trusted: bool = True) -> ssl.SSLContext:
+def client_tls(authority: bytes | None) -> ssl.SSLContext:
     """Return TLS settings that trust only `authority` (certificate, DER).
 
     None proves nothing: only good for fetching the authority's certificate, which a pin then proves.
@@ -51,8 +50,7 @@ def client_tls(authority: bytes | None, clock_trusted: bool = True) -> ssl.SSLCo
         context.verify_mode = ssl.CERT_NONE
         return context
     context.load_verify_locations(cadata=authority)
-    if not clock_trusted:
-        context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
+    context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
     return context
 
 
@@ -76,8 +74,6 @@ def told_failure(error: BaseException, server: Address) -> tuple[str, ClosedKind
 def _told_certificate(error: ssl.SSLCertVerificationError, server: Address) -> str:
     if error.verify_code in _HOSTNAME_MISMATCH:
         return f"The certificate of {server} is for another name."
-    if error.verify_code in _WRONG_TIME:
-        return f"The certificate of {server} is not valid at this time: it has expired, or this box's clock is wrong."
     return f"The certificate of {server} is not from the server that this box joined."
 
 

@@ -10,7 +10,6 @@ the very read that brought it, and `send` writes at once or queues; no task runs
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Callable
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
@@ -46,22 +45,18 @@ class WebSocketTransport:
     """Lanes to one server. Make and use it on the loop's thread.
 
     `authority`: the pinned certificate (DER), or None for the one connection that fetches it.
-    `clock_trusted` is asked at each opening whether certificate times mean anything.
     """
 
-    def __init__(
-        self, server: Address, authority: bytes | None, events: Events, clock_trusted: Callable[[], bool] = lambda: True
-    ) -> None:
+    def __init__(self, server: Address, authority: bytes | None, events: Events) -> None:
         self.server = server
         self.authority = authority
         self._events = events
-        self._clock_trusted = clock_trusted
         self._lanes: dict[int, _Lane] = {}
 
     def open(self, lane: int, opening: Opening = 0) -> None:
         self.close(lane)
         self._lanes[lane] = _Lane(lane, opening, self.server, self._report)
-        self._lanes[lane].dial(self.authority, self._clock_trusted())
+        self._lanes[lane].dial(self.authority)
 
     def send(self, lane: int, data: bytes) -> bool:
         known = self._lanes.get(lane)
@@ -105,7 +100,7 @@ class WebSocketTransport:
         self._events(event)
 
 
-async def join(joining: Joining, server: Address, clock_trusted: bool = True) -> Joined:
+async def join(joining: Joining, server: Address) -> Joined:
     """Run a joining over real connections. Raises the CallboxError that it ends with, within its patience."""
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
@@ -118,9 +113,7 @@ async def join(joining: Joining, server: Address, clock_trusted: bool = True) ->
                 perform(transport, effect)
         changed.set()
 
-    transport = WebSocketTransport(
-        server, None, lambda event: act(joining.handle(event, loop.time())), lambda: clock_trusted
-    )
+    transport = WebSocketTransport(server, None, lambda event: act(joining.handle(event, loop.time())))
     try:
         act(joining.start(loop.time()))
         while joining.outcome is None:
@@ -173,8 +166,8 @@ class _Lane(asyncio.Protocol):
     def give_up(self, why: str) -> None:
         self._end(why, "network")
 
-    def dial(self, authority: bytes | None, clock_trusted: bool) -> None:
-        self._dialling = self._loop.create_task(self._dial(authority, clock_trusted))
+    def dial(self, authority: bytes | None) -> None:
+        self._dialling = self._loop.create_task(self._dial(authority))
 
     def send(self, data: bytes) -> bool:
         if self._over or self._websocket.state is not State.OPEN:
@@ -205,7 +198,7 @@ class _Lane(asyncio.Protocol):
         if self._raw is not None:
             self._loop.call_later(_CLOSE_GRACE_S, self._raw.abort)
 
-    async def _dial(self, authority: bytes | None, clock_trusted: bool) -> None:
+    async def _dial(self, authority: bytes | None) -> None:
         """Connect and begin the WebSocket handshake. The session's timeout ends it through `close`."""
         host, port = self._server.host, self._server.port
         try:
@@ -213,7 +206,7 @@ class _Lane(asyncio.Protocol):
                 asyncio.Protocol, host, port, happy_eyeballs_delay=_HAPPY_EYEBALLS_S
             )
             tune(raw.get_extra_info("socket"), media=self.number != CONTROL_LANE)
-            tls = await self._loop.start_tls(raw, self, client_tls(authority, clock_trusted), server_hostname=host)
+            tls = await self._loop.start_tls(raw, self, client_tls(authority), server_hostname=host)
         except (OSError, UnicodeError) as error:  # ssl.SSLError and socket.gaierror among the first
             self._end(*told_failure(error, self._server))
             return
