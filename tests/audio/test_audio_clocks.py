@@ -16,7 +16,7 @@ from callbox.audio.engine import Engine
 from callbox.audio.facts import CheckSound, Fact, LookAgain, OpenSound, SoundFound, SoundLost, SoundOpened, StartMedia
 from callbox.base.frames import CYCLE_SAMPLES, RATE_HZ, Samples, silence
 from callbox.testing.playout import hum, loudness
-from callbox.testing.room import Room, Surroundings
+from callbox.testing.room import Room, Surroundings, pink_noise
 
 PATIENCE_S = 10.0
 
@@ -186,7 +186,7 @@ def test_an_echo_canceller_sees_one_clock() -> None:
     for number in range(2000):
         heard.append(room.hear())
         out.append(cleaning.process(heard[-1], played))
-        played = np.random.default_rng(number).integers(-4000, 4000, CYCLE_SAMPLES).astype(np.int16)
+        played = pink_noise(CYCLE_SAMPLES, -22, number).astype(np.int16)
         room.play(match.process(played, room.queued + 2 * CYCLE_SAMPLES))
     before, after = (loudness(np.concatenate(part[-200:])) for part in (heard, out))
-    assert 20 * np.log10(before / after) > 25
+    assert 20 * np.log10(before / after) > 20  # 12 without the match
