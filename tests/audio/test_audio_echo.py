@@ -114,6 +114,19 @@ def test_speex_lets_a_person_through_who_speaks_at_the_same_time() -> None:
     assert abs(weaker_db(near[-2 * RATE_HZ :], out[-2 * RATE_HZ :])) < 6
 
 
+@pytest.mark.parametrize("name", ["speex", "webrtc", "half_duplex"])
+def test_while_the_far_end_is_silent_a_person_is_only_late_and_never_broken_up(name: str) -> None:
+    cleaning = only_echo(name)
+    late = open_canceller(name).late_samples
+    cleaned(cleaning, room := Room(Surroundings(noise_db=-80)), FAR[: 2 * RATE_HZ])
+    heard, out = cleaned(cleaning, room, silence(3 * RATE_HZ), NEAR[: 3 * RATE_HZ])
+    assert np.array_equal(out[RATE_HZ:], heard[RATE_HZ - late : len(heard) - late])
+    theirs = np.concatenate((silence(RATE_HZ), FAR[:RATE_HZ]))
+    heard, out = cleaned(cleaning, room, theirs, NEAR[4 * RATE_HZ : 6 * RATE_HZ])
+    said, left = heard[RATE_HZ // 2 : RATE_HZ].astype(float), out[RATE_HZ // 2 + late : RATE_HZ + late].astype(float)
+    assert np.abs(said - left)[: -CYCLE_SAMPLES * 2].max() == 0
+
+
 @pytest.mark.parametrize("delay_ms", [20, 90, 200, 300])
 def test_the_delay_is_found_while_both_speak(delay_ms: int) -> None:
     finder, room, played = EchoFinder(), Room(Surroundings(delay_ms=delay_ms)), silence()

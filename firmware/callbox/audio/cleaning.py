@@ -7,12 +7,14 @@
 
 An echo canceller that has no echo to cancel takes from the person instead: so it is left out where the speaker was
 heard for a second and no echo of it was found (a headset, a handset), and put in when there is one; a call begins as
-the one before ended. Until anything is known it learns unheard, so that it is ready when an echo is found. Noise is
-taken out where there is noise. In a quiet room with a headset nothing is done at all. What a canceller takes down below
-the room's noise is filled up with noise, or the line sounds dead whenever the far end speaks.
+the one before ended. Until anything is known it learns unheard, so that it is ready when an echo is found; while the
+far end is silent it rests. Noise is taken out where there is noise. In a quiet room with a headset nothing is done at
+all. What a canceller takes down below the room's noise is filled up with noise, or the line sounds dead whenever the
+far end speaks.
 """
 
 from collections import deque
+from enum import Enum
 
 import numpy as np
 
@@ -35,6 +37,15 @@ _COMFORT_SEED = 7
 _RISE = np.arange(CYCLE_SAMPLES, dtype=np.float32) / np.float32(CYCLE_SAMPLES)
 
 
+class Way(Enum):
+    """What becomes of a cycle. LATE: nothing, but as late as what is cancelled, so that the person is not broken up."""
+
+    AS_IT_IS = "as it is"
+    NOISE = "noise"
+    LATE = "late"
+    ECHO = "echo"
+
+
 class Cleaning:
     """All of it, for one microphone. `echo`, `noise`, `gain`: what may be done."""
 
@@ -53,6 +64,9 @@ class Cleaning:
         self._floors: deque[float] = deque(maxlen=_FLOORS)
         self._quietest, self._weighed = np.inf, 0
         self._spoke = 0  # for so many cycles yet, what is captured may be an echo
+        self._way = Way.AS_IT_IS
+        self._warm = False  # the canceller has worked in the cycle before
+        self._before = silence()  # the cycle before, as it was captured
 
     @property
     def late_ms(self) -> int | None:
@@ -67,35 +81,59 @@ class Cleaning:
 
     def process(self, captured: Samples, played: Samples) -> Samples:
         """Return one cycle of the person alone. `played`: what was handed to the speaker a cycle ago."""
-        was_cancelling = self.cancelling
         if self._echo and self._finder.take(captured, played):
             self._learn()
         self._line.append(played)
         played = self._line.popleft()
-        out = self._taken(captured, played, was_cancelling)
-        if was_cancelling != self.cancelling:  # from one to the other within a cycle, without a click
-            other = self._taken(captured, played, self.cancelling)
-            out = (out * (1 - _RISE) + other * _RISE).astype(np.int16)
         power = _power(captured)
-        self._spoke = _ECHO_CYCLES if self.cancelling and _power(played) > _FAR_SPEAKS else max(0, self._spoke - 1)
-        if not self._spoke:
+        self._spoke = _ECHO_CYCLES if _power(played) > _FAR_SPEAKS else max(0, self._spoke - 1)
+        if not (self.cancelling and self._spoke):
             self._weigh(power)
-        if was_cancelling:
-            out = self._comforted(out)
+        out = self._taken(captured, played)
+        self._before = captured
         if self._gain is None:
             return out
-        return self._gain.process(out, power, self._floor, learn=not self._spoke)
+        return self._gain.process(out, power, self._floor, learn=not (self.cancelling and self._spoke))
 
     def close(self) -> None:
         """Free what the canceller holds. Safe to call twice."""
         self._canceller.close()
 
-    def _taken(self, captured: Samples, played: Samples, cancelling: bool) -> Samples:
-        """Return the cycle with echo taken out or not, and noise where there is any."""
-        if self._learning and not cancelling:
-            self._canceller.process(captured, played, self._noisy)
+    def _taken(self, captured: Samples, played: Samples) -> Samples:
+        """Return the cycle with echo and noise taken out as they have to be."""
+        wanted = self._wanted()
+        worked = self._work(wanted, captured, played)
+        now = self._made(self._way, captured, worked)
+        if wanted is self._way or (wanted is Way.ECHO and not self._warm):
+            self._warm = wanted is Way.ECHO
+            return now
+        # From one to the other within a cycle, without a click.
+        then = self._made(wanted, captured, worked)
+        self._way = wanted
+        return (now * (1 - _RISE) + then * _RISE).astype(np.int16)
+
+    def _wanted(self) -> Way:
+        if self.cancelling and (self._spoke or self._noisy):
+            return Way.ECHO
+        if self.cancelling:
+            return Way.LATE
+        return Way.NOISE if self._noisy else Way.AS_IT_IS
+
+    def _work(self, wanted: Way, captured: Samples, played: Samples) -> Samples:
+        """Let the canceller do what it must for what is heard now and next; it works once a cycle at most."""
+        if self._learning or Way.ECHO in (wanted, self._way):
+            return self._canceller.process(captured, played, self._noisy)
+        if Way.NOISE in (wanted, self._way):
+            return self._canceller.process(captured, None, True)
+        return captured
+
+    def _made(self, way: Way, captured: Samples, worked: Samples) -> Samples:
+        if way is Way.AS_IT_IS:
             return captured
-        return self._canceller.process(captured, played if cancelling else None, self._noisy)
+        if way is Way.LATE:
+            late = self._canceller.late_samples
+            return np.concatenate((self._before[CYCLE_SAMPLES - late :], captured[: CYCLE_SAMPLES - late]))
+        return self._comforted(worked) if way is Way.ECHO else worked
 
     def _learn(self) -> None:
         """Act on what the finder found."""

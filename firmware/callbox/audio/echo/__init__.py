@@ -22,6 +22,8 @@ class Canceller(Protocol):
 
     noise_db: float
     """By how much it takes down steady noise."""
+    late_samples: int
+    """By how much what comes out is later than what goes in, while it has something to do."""
 
     def begin(self) -> None:
         """Forget the way from speaker to microphone: it is another one now."""

@@ -25,6 +25,7 @@ class HalfDuplex:
     """See `Canceller`."""
 
     noise_db = 0.0
+    late_samples = 0
 
     def __init__(self) -> None:
         self.begin()

@@ -10,6 +10,7 @@ class NoCanceller:
     """Passes the microphone through untouched; see `Canceller`."""
 
     noise_db = 0.0
+    late_samples = 0
 
     def begin(self) -> None:
         pass

@@ -46,6 +46,7 @@ class SpeexCanceller:
     """See `Canceller`."""
 
     noise_db = 15.0
+    late_samples = CYCLE_SAMPLES
 
     def __init__(self) -> None:
         self._library = library = _load()

@@ -20,6 +20,7 @@ class WebrtcCanceller:
     """See `Canceller`."""
 
     noise_db = 12.0
+    late_samples = 432
 
     def __init__(self, echo: "pywebrtc_audio.EchoCanceller", noise: "pywebrtc_audio.NoiseSuppressor") -> None:
         self._echo = echo
