@@ -121,7 +121,10 @@ class Box:
         self.records.join(self.control)
         VoiceFiles(core, self.post, self.voice_messages).join(self.control)
         self.sound_checks = SoundChecks(
-            core, lambda: self._in_call, lambda: self.front.muted, lambda: self.front.sounding.fault
+            core,
+            lambda: self._in_call or self.voice_messages.recording is not None,
+            lambda: self.front.muted,
+            lambda: self.front.sounding.fault,
         )
         self.sound_checks.join(self.control)
         self.traffic = Traffic(core, lambda: self._in_call, saved.store.load(STATE))

@@ -17,13 +17,13 @@ LONGEST_S = 600.0
 
 
 class SoundChecks:
-    """Answers the ask `listen`. `in_call`, `muted`, `fault`: what the panel and the call know."""
+    """Answers the ask `listen`. `in_use`: by a call or a recording; `muted`, `fault`: what the panel knows."""
 
     def __init__(
-        self, core: Core, in_call: Callable[[], bool], muted: Callable[[], bool], fault: Callable[[], str | None]
+        self, core: Core, in_use: Callable[[], bool], muted: Callable[[], bool], fault: Callable[[], str | None]
     ) -> None:
         self._core = core
-        self._in_call = in_call
+        self._in_use = in_use
         self._muted = muted
         self._fault = fault
         self._ask: int | None = None
@@ -40,8 +40,8 @@ class SoundChecks:
             return failure("The microphone is muted.", "Press mute, or: callbox mute off")
         if self._ask is not None:
             return failure("Somebody looks at the microphone already.")
-        if test and self._in_call():
-            return failure("This box is in a call.", "The test plays and listens: end the call first.")
+        if test and self._in_use():
+            return failure("This box is in a call, or records.", "The test plays and listens: end that first.")
         if not 0 < seconds <= LONGEST_S:
             return failure(f"Listen for up to {LONGEST_S:.0f} seconds.")
         self._ask, self._test = ask, test
