@@ -146,6 +146,18 @@ def test_a_wrongly_told_delay_is_put_right() -> None:
     assert weaker_db(heard[3 * RATE_HZ :], out[3 * RATE_HZ :]) > 25
 
 
+def test_a_delay_once_found_is_known_at_the_next_call() -> None:
+    cleaning, room = only_echo("speex"), Surroundings(delay_ms=250)
+    weaker: list[float] = []
+    for told_ms in (20.0, 22.0, 90.0):
+        cleaning.begin(told_ms)
+        heard, out = cleaned(cleaning, Room(room), FAR[: 2 * RATE_HZ])
+        weaker.append(weaker_db(heard[RATE_HZ // 2 : RATE_HZ], out[RATE_HZ // 2 : RATE_HZ]))
+    assert weaker[0] < 5
+    assert weaker[1] > 12
+    assert weaker[2] < 5
+
+
 def test_with_a_headset_nothing_is_done_and_with_a_speaker_again_it_is() -> None:
     cleaning = Cleaning(open_canceller("speex"), gain=False)
     headset = Room(Surroundings(echo_db=-120))

@@ -26,6 +26,7 @@ from callbox.base.frames import CYCLE_MS, CYCLE_SAMPLES, Samples, silence
 HEAD_MS = 12  # the canceller is given this much before the echo comes
 NEAR_MS = 60  # an echo later than this after what the canceller is given leaves too little room for the walls' part
 TOLD_TOO_MUCH_MS = 30  # what devices say of their delay is an upper bound rather than a measure
+SAME_MS = 5.0  # a device that tells so little else is the one before, and so is its true delay
 LONGEST_CYCLES = 50
 _NOISY, _QUIET = 60.0**2, 45.0**2  # mean squares: -55 and -57 dB of full scale
 _FLOOR_CYCLES = 40
@@ -57,6 +58,7 @@ class Cleaning:
         self._gain = Gain() if gain else None
         self._finder = EchoFinder()
         self._line: deque[Samples] = deque()
+        self._told_ms: float | None = None
         self._comfort = np.random.default_rng(_COMFORT_SEED).normal(size=(_COMFORT_CYCLES, CYCLE_SAMPLES))
         self._comfort_at = 0
         self._noisy = False
@@ -76,7 +78,9 @@ class Cleaning:
     def begin(self, told_ms: float) -> None:
         """A device was opened that says so of its delay, both directions together."""
         self._finder.begin()
-        self._delay_by(round((told_ms - TOLD_TOO_MUCH_MS - HEAD_MS) / CYCLE_MS))
+        same = self._told_ms is not None and abs(told_ms - self._told_ms) < SAME_MS
+        self._told_ms = told_ms
+        self._delay_by(len(self._line) if same else round((told_ms - TOLD_TOO_MUCH_MS - HEAD_MS) / CYCLE_MS))
         self._floors.clear()
 
     def process(self, captured: Samples, played: Samples) -> Samples:
