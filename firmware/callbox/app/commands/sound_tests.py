@@ -31,15 +31,16 @@ def add(adder: Adder) -> None:
 def levels(options: Options) -> int:
     """Show how loud the microphone is, ten times a second."""
     heard: list[dict[str, float]] = []
+    shown = sys.stdout.isatty() and not options.json
     try:
         for reply in _listen(options, seconds=options.seconds):
             if "level" in reply:
                 heard.append(reply["level"])
-                if not options.json:
+                if shown:
                     print(f"\r{bar(**reply['level'])}", end="", flush=True)
     except KeyboardInterrupt:
         pass
-    if not options.json:
+    if shown:
         print(flush=True)
     facts = summary(heard)
     print_facts(options, facts, f"loudest {facts['loudest_db']} dB, quietest {facts['quietest_db']} dB of full scale")
