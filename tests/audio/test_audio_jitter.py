@@ -141,6 +141,32 @@ def test_clock_drift_neither_drains_nor_fills(drift_ppm: float) -> None:
     assert out.buffer.counters.shortened + out.buffer.counters.lengthened + out.buffer.counters.concealed >= 1
 
 
+@pytest.mark.soak  # an hour of calls: 10 s each
+@pytest.mark.parametrize("drift_ppm", [200.0, -200.0])
+def test_an_hour_of_clock_drift_neither_drains_nor_fills(drift_ppm: float) -> None:
+    chance = random.Random(2)
+    out = play(lambda k: 5 + 10 * chance.random(), 180_000, 20, drift_ppm)  # 720 ms of drift
+    delays = out.delays_ms[200:-100]  # a sender whose clock is faster has said everything sooner
+    assert max(delays) <= 45
+    assert min(delays) >= 5
+    counters = out.buffer.counters
+    assert (counters.lost, counters.late) == (0, 0)
+    assert counters.concealed <= 200, "a cycle every 18 s at most"
+    assert counters.shortened + counters.lengthened <= 300, "720 ms in periods of 2.5 to 12.5 ms"
+
+
+@pytest.mark.parametrize("packet_ms", [10, 20, 60])
+def test_spikes_of_half_a_second_leave_no_delay_behind(packet_ms: int) -> None:
+    def late(k: int) -> float:
+        since_ms = k * packet_ms % 7000
+        return 5 + (max(0, 500 - since_ms) if k * packet_ms >= 4000 else 0)
+
+    out = play(late, 30_000 // packet_ms, packet_ms)
+    between = [delay for at, delay in enumerate(out.delays_ms) if at > 500 and 1500 <= at * 10 % 7000 <= 6900]
+    assert max(between) <= out.targets_ms[-1] + 25 <= 45
+    assert out.buffer.counters.lost == 0
+
+
 def test_lost_packets_are_counted_and_concealed() -> None:
     out = play(lambda k: None if k in {100, 150, 151} else 5, 300)
     assert out.buffer.counters.lost == 3

@@ -22,7 +22,9 @@ from callbox.wire.media import FrameKind, PlainFrame, Report, pack_plain, pack_r
 
 CARRIES_COPY = 1
 REPORT_EVERY_S = 1.0
-REPORT_AGAIN_S = 0.25  # while a queue stands or frames are lost: the sender must know at once
+REPORT_EVERY_FRAMES = 25  # ... and no more often than this: on a thin link each one weighs
+REPORT_AGAIN_S = 0.25  # when a queue begins to stand or frames are lost: the sender must know at once ...
+HURRIED_REPORTS = 5  # ... but not for ever
 REPORT_QUEUE_MS = 60
 REPORT_LOST = 5
 SILENT_AFTER_S = 1.5
@@ -102,6 +104,7 @@ class Receiving:
         self.jitter = JitterBuffer(self._decoder)
         self._reported_at: Instant | None = None
         self._looked_at: Instant = -math.inf
+        self._hurried = 0  # looks in a row that found trouble
         self._reported = (0, 0, 0)
 
     def take(self, sealed: bytes, now: Instant, trace: list[Arrival] | None = None) -> Report | None:
@@ -131,15 +134,17 @@ class Receiving:
         """Return the next cycle of their voice."""
         return self.jitter.get()
 
-    def due_report(self, now: Instant) -> Report | None:
-        """Return a report about the time since the last one, if one is due."""
+    def due_report(self, now: Instant, packet_ms: int) -> Report | None:
+        """Return a report about the time since the last one, if one is due. `packet_ms`: of what we send."""
         if now - self._looked_at < REPORT_AGAIN_S:
             return None
         queue_ms, counters, self._looked_at = self.jitter.take_queue_ms(), self.jitter.counters, now
         if self._reported_at is None:
             self._reported_at = now
         trouble = queue_ms > REPORT_QUEUE_MS or counters.lost - self._reported[1] >= REPORT_LOST
-        if not trouble and now - self._reported_at < REPORT_EVERY_S:
+        self._hurried = self._hurried + 1 if trouble else 0
+        every_s = max(REPORT_EVERY_S, REPORT_EVERY_FRAMES * packet_ms / 1000)
+        if not 0 < self._hurried <= HURRIED_REPORTS and now - self._reported_at < every_s:
             return None
         self._reported_at = now
         counts = (counters.received, counters.lost, counters.late)

@@ -134,7 +134,7 @@ class Step:
             return []
         self.sending.use(self.rate.step)
         self.sending.set_fec(self.rate.fec)
-        return self.sending.cycle(self.sent_samples, self.receiving.due_report(now))
+        return self.sending.cycle(self.sent_samples, self.receiving.due_report(now, self.sending.step.packet_ms))
 
     def _meter(self, captured: Samples | None) -> bool:
         """Show the microphone, as it is, to who looks after it; say whether anybody does."""

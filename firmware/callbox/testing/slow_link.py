@@ -139,18 +139,19 @@ def talk(
     sending, receiving = Sending(codec, _sealed, start), Receiving(codec, _opened)
     reports: deque[tuple[float, Report]] = deque()
     gap = before = 0
+    report: Report | None = None
     for cycle in range(round(seconds * 100)):
         now = cycle * CYCLE_S
         while reports and reports[0][0] <= now:
             control.report(reports.popleft()[1], now)
         sending.use(control.step)
-        unsent = link.send(sending.cycle(silence(), None), now)
+        unsent = link.send(sending.cycle(silence(), report), now)  # the other direction's report, which is like ours
         if sees_unsent:
             control.unsent(unsent, now)
         for frame in link.arrived(now):
             receiving.take(frame, now)
         receiving.cycle()
-        report = receiving.due_report(now)
+        report = receiving.due_report(now, control.step.packet_ms)
         if report is not None:
             reports.append((now + back_s, report))
         counters = receiving.jitter.counters
