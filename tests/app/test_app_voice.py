@@ -156,7 +156,12 @@ def test_the_rate_control_is_told_what_does_not_get_out(way: Way, monkeypatch: p
     way.speak()
     way.transport.queued = {}
     way.speak()
-    assert [command.waiting_bytes for command in told if isinstance(command, NoteUnsent)] == [506, 0]
+    assert told == [NoteUnsent(506), NoteUnsent(0)]
+    way.transport.queued = {1: 500}
+    way.speak()
+    way.now += 0.2
+    way.voice.pump()
+    assert told[2:] == [NoteUnsent(506), NoteUnsent(500, dropped=1)]
 
 
 def test_only_frames_of_the_attached_route_are_heard(way: Way) -> None:

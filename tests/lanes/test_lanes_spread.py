@@ -33,7 +33,7 @@ class Hop:
 
     def send(self, now: float, *numbers: int, free: list[int] | None = None, captured: float | None = None) -> None:
         fresh = [(now if captured is None else captured, frame(number)) for number in numbers]
-        for lane, message in self.spread.send(fresh, self.lanes if free is None else free, now):
+        for lane, message in self.spread.send(fresh, (self.lanes if free is None else free).__contains__, now):
             route, frames = unpack_media(message)
             assert route == 7
             self.sent.append((now, lane, [int.from_bytes(one[:4], "big") for one in frames]))
@@ -295,7 +295,7 @@ def test_every_message_keeps_the_bounds_of_the_wire_and_the_order(
     hop = Hop(lanes=6)
     hop.shake(degree)
     frames = [(0.0, bytes([number]) * size) for number, size in enumerate(sizes)]
-    messages = hop.spread.send(frames, free, 0.0)
+    messages = hop.spread.send(frames, free.__contains__, 0.0)
     parts = [unpack_media(message)[1] for _, message in messages]
     assert all(len(message) <= MAX_MEDIA_BYTES for _, message in messages)
     assert all(1 <= len(part) <= MAX_FRAMES for part in parts)

@@ -58,9 +58,11 @@ class ShowLights:
 
 @dataclass(frozen=True, slots=True)
 class AttachRoute:
-    """Sealed frames from the microphone go to this route now, over the lanes that are up."""
+    """Sealed frames from the microphone go to this route now, over the lanes that are up. `copies`: bytes that may be
+    sent again where the network is bad, for each byte of voice."""
 
     route: int
+    copies: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

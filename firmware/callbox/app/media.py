@@ -84,7 +84,7 @@ class CallMedia:
         if media.route == message.route and media.flowing:
             return
         media.route = message.route
-        self._core.emit(do.AttachRoute(message.route))
+        self._core.emit(do.AttachRoute(message.route, self._core.settings.calls.copies))
         if not media.flowing:
             media.flowing = True
             calls, sealer, opener = self._core.settings.calls, media.proven.sealer, media.proven.opener

@@ -54,6 +54,10 @@ class CallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="Connections for the voice in a call: one talks, the others save what it holds up.", ge=1, le=6
         ),
     ] = 6
+    copies: Annotated[
+        float,
+        Meta(description="On a bad network: bytes that may be sent again, for each byte of voice.", ge=0.0, le=1.0),
+    ] = 1.0
     ready_text: Annotated[
         str, Meta(description="What is sent when a call is declined by holding the calls button.", max_length=500)
     ] = "I can't talk right now."

@@ -43,9 +43,10 @@ class Voice:
         self._due: Instant | None = None
         self._unwake: Callable[[], None] = _nothing
 
-    def attach(self, route: int) -> None:
-        """Voice goes to this route from now on, and is taken from it."""
-        self._spread = Spread(route)
+    def attach(self, route: int, copies: float = 1.0) -> None:
+        """Voice goes to this route from now on, and is taken from it; `copies`: bytes that may be sent again, for each
+        byte of voice."""
+        self._spread = Spread(route, extra=copies)
         self._stale_told = 0
         self._spread.set_lanes(self._carrying())
 
@@ -73,12 +74,11 @@ class Voice:
         now, transport = self._clock(), self._transport
         for lane in spread.look_at(now):
             spread.note(lane, transport.facts(lane), now)
-        queued = {lane: transport.queued_bytes(lane) for lane in self._carrying()}
-        for lane, message in spread.send(frames, [lane for lane, size in queued.items() if not size], now):
+        for lane, message in spread.send(frames, self._free, now):
             transport.send(lane, message)
         for lane in spread.worn_out(now):
             transport.give_up(lane, "This connection has stalled.")
-        self._tell_unsent(spread, min(queued.values()), now)
+        self._tell_unsent(spread, now)
         self._wake_at(spread.deadline)
 
     def took(self, event: TransportEvent) -> bool:
@@ -106,12 +106,16 @@ class Voice:
         if self._spread is not None:
             self._spread.set_lanes(self._carrying())
 
-    def _tell_unsent(self, spread: Spread, least_queued: int, now: Instant) -> None:
+    def _free(self, lane: int) -> bool:
+        return not self._transport.queued_bytes(lane)
+
+    def _tell_unsent(self, spread: Spread, now: Instant) -> None:
         """Tell the rate control what did not get out: when that changes, and now and then while it is so."""
-        unsent, stale = least_queued + spread.waiting_bytes, spread.counters.stale
+        stale = spread.counters.stale
+        unsent = min(self._transport.queued_bytes(lane) for lane in self._carrying()) + spread.waiting_bytes
         again = unsent and now - self._unsent_told_at >= UNSENT_AGAIN_S
         if again or (unsent > 0) != (self._unsent > 0) or stale != self._stale_told:
-            self._engine.command(NoteUnsent(unsent))
+            self._engine.command(NoteUnsent(unsent, stale - self._stale_told))
             self._unsent, self._unsent_told_at, self._stale_told = unsent, now, stale
 
     def _wake_at(self, due: Instant | None) -> None:

@@ -115,7 +115,7 @@ class World:
             do.SettleStore: lambda effect: self._settle_store(),
             do.Readdress: lambda effect: self._transport.readdress(effect.address),
             do.ShowLights: lambda effect: self._pins.show(effect.levels),
-            do.AttachRoute: lambda effect: self._voice.attach(effect.route),
+            do.AttachRoute: lambda effect: self._voice.attach(effect.route, effect.copies),
             do.DetachRoute: lambda effect: self._voice.detach(),
             do.Speak: self._speech.speak,
             do.Answer: lambda effect: self._socket.answer(effect.ask, effect.reply, effect.done),

@@ -68,7 +68,7 @@ class SendingLane:
         """When this lane will have to be looked at."""
         if not self.owed or self.stalled_since is not None:
             return None
-        return self.owed[0].sent_at + self.patience_s
+        return self.owed[0].sent_at + (self.patience_s if self.facts is not None else 0.0)
 
     @property
     def idle(self) -> bool:

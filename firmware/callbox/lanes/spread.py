@@ -4,14 +4,17 @@
     look_at -> note(facts): acknowledged | stalled -> what only stalled lanes owe -> once more, together
 
     for lane in spread.look_at(now): spread.note(lane, facts of the lane, now)
-    for lane, message in spread.send(frames, free lanes, now): send it          and again at `deadline`
+    for lane, message in spread.send(frames, is a lane free?, now): send it          and again at `deadline`
+
+It runs for every frame of every call: while all is calm, a frame costs a look at the clock and one at its lane.
 
 Frames carry their own counters (SFrame), so they may take any lane and arrive twice: the receiver keeps the first.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from callbox.base.time import Instant, earliest
 from callbox.lanes.facts import LaneFacts, wire_bytes
@@ -29,7 +32,8 @@ COPIES = 2  # for each fresh frame
 CONGESTED_S = 0.060
 _HEAD_BYTES = 5
 _FRAME_HEAD_BYTES = 2
-Messages = list[tuple[int, bytes]]
+Messages: TypeAlias = list[tuple[int, bytes]]
+Free: TypeAlias = Callable[[int], bool]
 
 
 @dataclass(slots=True)
@@ -58,11 +62,13 @@ class Spread:
         self._current: int | None = None
         self._slice_began: Instant = 0.0
         self._retry_at: Instant | None = None
+        self._due: Instant | None = None  # the earliest at which a lane's answer is overdue
+        self._stalled = False  # some lane is
 
     @property
     def deadline(self) -> Instant | None:
         """When to look and send again, though nothing new has come."""
-        return earliest(self._retry_at, *(lane.due for lane in self._lanes.values()))
+        return self._due if self._retry_at is None else earliest(self._retry_at, self._due)
 
     @property
     def current(self) -> int | None:
@@ -87,14 +93,17 @@ class Spread:
         for number in wanted:
             if number not in self._lanes:
                 self._lanes[number] = SendingLane(number)
+        self._survey()
 
     def look_at(self, now: Instant) -> list[int]:
         """Return the lanes of which facts are wanted now."""
         all_of_them = self.trouble.degree > 0 or self._retry_at is not None
+        if not (all_of_them or self._stalled or (self._due is not None and now >= self._due)):
+            return []
         return [
             lane.number
             for lane in self._lanes.values()
-            if lane.owed and (all_of_them or lane.facts is None or lane.stalled_since is not None or _is_due(lane, now))
+            if lane.owed and (all_of_them or lane.stalled_since is not None or _is_due(lane, now))
         ]
 
     def note(self, number: int, facts: LaneFacts | None, now: Instant) -> None:
@@ -103,20 +112,23 @@ class Spread:
         if lane is not None and lane.note(facts, now):
             self.counters.stalls += 1
             self.trouble.stalled(now)
+        self._survey()
 
     def worn_out(self, now: Instant) -> list[int]:
         """Return the lanes that are better replaced by fresh ones: stalled for long, or for long while others move."""
+        if not self._stalled:
+            return []
         lanes = self._lanes.values()
         patience_s = LOST_S if all(lane.stalled_since is not None for lane in lanes) else REPLACE_S
         return [
             lane.number for lane in lanes if lane.stalled_since is not None and now - lane.stalled_since > patience_s
         ]
 
-    def send(self, frames: Sequence[tuple[Instant, bytes]], free: Collection[int], now: Instant) -> Messages:
+    def send(self, frames: Sequence[tuple[Instant, bytes]], free: Free, now: Instant) -> Messages:
         """Return (lane, media message) for all that may go now.
 
-        `frames` are (captured_at, sealed frame), oldest first; `free` are the lanes whose kernel takes more. With none,
-        frames wait for the next call of this.
+        `frames` are (captured_at, sealed frame), oldest first; `free` says whether a lane's kernel takes more. With no
+        lane free, frames wait for the next call of this.
         """
         for captured_at, sealed in frames:
             self._pending.append(Frame(captured_at, sealed))
@@ -125,8 +137,9 @@ class Spread:
             self._pending.popleft()
             self.counters.stale += 1
         messages: Messages = []
-        self._send_again(free, now, messages)
-        degree = self._degree(now)
+        if self._stalled:
+            self._send_again(free, now, messages)
+        degree = self._degree(now) if self.trouble.degree else 0
         while self._pending:
             lane = self._choose(free, degree, now)
             if lane is None:
@@ -138,30 +151,33 @@ class Spread:
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _degree(self, now: Instant) -> int:
+        """Return how bad it is; while lanes are used in turn, the far end acknowledges at once."""
         degree = self.trouble.at(now)
         for lane in self._lanes.values():
             lane.hurried = degree > 0
         return degree
 
-    def _moving(self, free: Collection[int]) -> list[SendingLane]:
-        return [lane for lane in self._lanes.values() if lane.stalled_since is None and lane.number in free]
+    def _moving(self, free: Free) -> list[SendingLane]:
+        return [lane for lane in self._lanes.values() if lane.stalled_since is None and free(lane.number)]
 
-    def _choose(self, free: Collection[int], degree: int, now: Instant) -> SendingLane | None:
+    def _choose(self, free: Free, degree: int, now: Instant) -> SendingLane | None:
         """Stay, or take the next. Where all have stalled one of them: perhaps only acknowledgements are lost."""
+        used = self._lanes.get(self._current) if self._current is not None else None
+        if not degree and used is not None and used.stalled_since is None and free(used.number):
+            return used
         moving = self._moving(free) or self._last_resort(free, now)
         if not moving:
             return None
-        current = next((lane for lane in moving if lane.number == self._current), None)
-        if current is not None and (degree == 0 or now - self._slice_began < self._slice_s(current)):
-            return current
+        if used in moving and now - self._slice_began < self._slice_s(used):
+            return used
         chosen = min(moving, key=lambda lane: lane.doubt(now) if degree else (not lane.idle, 0.0, lane.number))
         self._current, self._slice_began = chosen.number, now
         return chosen
 
-    def _last_resort(self, free: Collection[int], now: Instant) -> list[SendingLane]:
+    def _last_resort(self, free: Free, now: Instant) -> list[SendingLane]:
         """Return all lanes for a moment; when that has not helped, one now and then, to see what passes: a link that is
         dark comes back sooner if little waits to be repeated."""
-        lanes = [lane for lane in self._lanes.values() if lane.number in free]
+        lanes = [lane for lane in self._lanes.values() if free(lane.number)]
         since = max((lane.stalled_since or now for lane in lanes), default=now)
         if now - since < PROBE_S:
             return lanes
@@ -200,7 +216,7 @@ class Spread:
         self.counters.repeated += len(copies)
         return copies
 
-    def _send_again(self, free: Collection[int], now: Instant, messages: Messages) -> None:
+    def _send_again(self, free: Free, now: Instant, messages: Messages) -> None:
         """Send what only stalled lanes owe once more, together, on a lane that moves."""
         stalled = [lane for lane in self._lanes.values() if lane.stalled_since is not None and lane.owed]
         moving = self._moving(free) if stalled else []
@@ -227,8 +243,15 @@ class Spread:
 
     def _put(self, lane: SendingLane, frames: list[Frame], now: Instant, messages: Messages) -> None:
         message = pack_media(self.route, [frame.sealed for frame in frames])
+        was_idle = lane.idle
         lane.carry(wire_bytes(len(message), self._masked), tuple(frames), now)
         messages.append((lane.number, message))
+        if was_idle:
+            self._due = earliest(self._due, lane.due)
+
+    def _survey(self) -> None:
+        self._due = earliest(*(lane.due for lane in self._lanes.values()))
+        self._stalled = any(lane.stalled_since is not None for lane in self._lanes.values())
 
     def _congested(self, lane: SendingLane) -> bool:
         """Say whether bytes queue on the way: more of them would make it worse."""

@@ -372,8 +372,8 @@ class SimulatedBox:
                 self._voice.lane_up(lane)
             case LaneDown(lane=lane):
                 self._voice.lane_down(lane)
-            case do.AttachRoute(route=route):
-                self._voice.attach(route)
+            case do.AttachRoute(route=route, copies=copies):
+                self._voice.attach(route, copies)
             case do.DetachRoute():
                 self._voice.detach()
             case _:

@@ -42,13 +42,16 @@ class Voices:
         for lane in spread.look_at(now):
             known = connections.get(lane)
             spread.note(lane, known.facts() if known is not None else None, now)
-        free = [lane for lane in outlet.lanes if (known := connections.get(lane)) is not None and known.takes_voice]
-        for lane, message in spread.send([(now, frame) for frame in frames], free, now):
-            connections[lane].send_media(message)
+        for lane, message in spread.send([(now, frame) for frame in frames], self._free, now):
+            connections[lane].send_voice(message)
         for lane in spread.worn_out(now):
             if (known := connections.get(lane)) is not None:
                 known.abort()
         self._wake_at(outlet, spread.deadline)
+
+    def _free(self, lane: int) -> bool:
+        known = self._connections.get(lane)
+        return known is not None and known.takes_voice
 
     def _wake_at(self, outlet: Outlet, due: Instant | None) -> None:
         """Look again at `due`. One timer per outlet is left to run out: most often nothing is overdue by then."""

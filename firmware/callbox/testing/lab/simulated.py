@@ -55,8 +55,7 @@ def by_lanes(
         now = agenda.now
         for number in spread.look_at(now):
             spread.note(number, connections[number].facts, now)
-        free = [number for number, lane in connections.items() if lane.facts.unsent == 0]
-        for number, message in spread.send(frames, free, now):
+        for number, message in spread.send(frames, lambda lane: connections[lane].facts.unsent == 0, now):
             connections[number].prompt = spread.trouble.degree > 0
             connections[number].send(message)
         if (due := spread.deadline) is not None:
