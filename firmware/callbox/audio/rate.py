@@ -89,10 +89,10 @@ class RateControl:
 
     def unsent(self, waiting_bytes: int, now: Instant, dropped: int = 0) -> RateStep:
         """Take in how many bytes our link holds unsent, and frames that became stale there; return the step to use."""
-        frames = waiting_bytes / self.step.plain_bytes
-        if frames > UNSENT_FRAMES or dropped:
+        frames = waiting_bytes / self.step.plain_bytes + dropped
+        if frames > UNSENT_FRAMES:
             self._calm_since = None
-            far = dropped > 0 or frames > 2 * UNSENT_FRAMES
+            far = frames > 2 * UNSENT_FRAMES
             if self._unsent_counts and self._lower(self._at + (2 if far else 1), now):
                 self._unsent_counts = False
         return self.step
