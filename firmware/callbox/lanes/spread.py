@@ -67,8 +67,10 @@ class Spread:
 
     @property
     def deadline(self) -> Instant | None:
-        """When to look and send again, though nothing new has come."""
-        return self._due if self._retry_at is None else earliest(self._retry_at, self._due)
+        """When to look and send though nothing new has come; while all is calm, the next frame is soon enough."""
+        if self._retry_at is None:
+            return self._due if self.trouble.degree else None
+        return earliest(self._retry_at, self._due)
 
     @property
     def current(self) -> int | None:
