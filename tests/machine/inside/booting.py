@@ -32,7 +32,7 @@ def main(*names: str) -> None:
         facts["connected_s"] = now()
     facts["userspace_s"] = seconds(shown("-PUserspaceTimestampMonotonic"))
     facts["basic_s"] = seconds(shown("-PActiveEnterTimestampMonotonic", "basic.target"))
-    facts["udev_s"] = seconds(shown("-PActiveEnterTimestampMonotonic", "systemd-udevd.service"))
+    facts["first_light_s"] = seconds(shown("-PExecMainExitTimestampMonotonic", "callbox-light.service"))
     for name in names:
         unit = service(name, "ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic", "MainPID")
         facts[f"{name}_started_s"] = seconds(unit["ExecMainStartTimestampMonotonic"])
