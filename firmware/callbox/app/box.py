@@ -111,7 +111,7 @@ class Box:
         self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
         self.own = Own(core, self.keys, self.directory, self.people, self.post, saved, lambda: self._in_call)
         self.own.join(self.control)
-        self.own.on_gap = self.voice_messages.uploads.again
+        self.own.on_gap = self.post.on_hand_over = self.voice_messages.uploads.again
         self.voice_messages.copies.others = lambda: bool(self.own.devices.others)
         self.spoken.join_linking(self.own.linking)
         self.spoken.menus.server = lambda: self.own.moving.address
@@ -135,6 +135,7 @@ class Box:
         self.people.on_confirmed = self.post.confirmed
         self.directory.on_key_changed = self._key_changed
         self.post.on_call_letter = self.calling.receive
+        self.post.inbox.on_no_such_prekey = self.keys.no_such_prekey
         self.post.inbox.on_offer_again = self.calling.offered_again
         self._link_problem = ""
         self._handlers = self._make_handlers()

@@ -23,7 +23,7 @@ from callbox.conversations.seen import TABLE as SEEN
 from callbox.conversations.seen import Seen
 from callbox.conversations.stores import Write
 from callbox.conversations.threads import Threads
-from callbox.crypto.errors import NoSession, NotTried, Undecryptable, Untrusted
+from callbox.crypto.errors import NoSession, NoSuchPrekey, NotTried, Undecryptable, Untrusted
 from callbox.crypto.letters import open_letter, session_class
 from callbox.crypto.sessions import FAILURE_WINDOW_S
 from callbox.wire.bodies import (
@@ -77,6 +77,7 @@ class Inbox:
         self.on_offer_again: Callable[[DeviceRecord], None] = lambda record: None
         self.on_text: Callable[[TextWelcome], None] = lambda welcome: None
         self.on_voice: Callable[[], None] = lambda: None
+        self.on_no_such_prekey: Callable[[], None] = lambda: None
         self.pump: Callable[[], None] = lambda: None
 
     def delivered(self, envelope: Envelope) -> None:
@@ -144,6 +145,8 @@ class Inbox:
         except Undecryptable as error:
             core.complain(f"a letter of {record.account} does not open: {error}")
             self._acknowledge(envelope)
+            if isinstance(error, NoSuchPrekey):
+                self.on_no_such_prekey()
             if isinstance(error, NotTried) and envelope.cls != "call" and len(self._not_tried) < MAX_SENDERS_HELD:
                 self._not_tried.setdefault(record.device, (core.now + FAILURE_WINDOW_S, record))
             self._renew(record, envelope)

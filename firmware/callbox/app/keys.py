@@ -26,6 +26,7 @@ from callbox.wire.signals import Accepted, PublishPrekeys, ServerMessage, Welcom
 PREKEYS = 50
 REFILL_BELOW = 20
 MOST_EPOCH = 2**48  # a login a millisecond for 8,900 years; beyond it a lying server would use up all numbers
+DOUBTS_APART_S = 3600.0
 ROLL_BACKS_APART_S = 60.0
 DAY_MS = 24 * 3600 * 1000
 FALLBACK_LIVES_MS = 7 * DAY_MS
@@ -49,6 +50,7 @@ class Keys:
         self._fallback_made_ms = saved.fallback_made_ms
         self._fallback_renewed_at: Instant | None = None
         self._look_at: Instant | None = None
+        self._doubted_at: Instant | None = None
         self.on_gap: Callable[[], None] = lambda: None
 
     def join(self, core: Core) -> None:
@@ -124,6 +126,18 @@ class Keys:
     def _may_doubt(self, now: Instant) -> bool:
         last = self._server_restored_at
         return last is None or now - last >= ROLL_BACKS_APART_S
+
+    def no_such_prekey(self) -> None:
+        """A letter came under a prekey that is not here: perhaps the card has lost what lies at the server.
+
+        New prekeys take the place of those; anybody can bring that about, so once an hour at most.
+        """
+        assert self._core is not None
+        now = self._core.now
+        if self._doubted_at is None or now - self._doubted_at >= DOUBTS_APART_S:
+            self._doubted_at = now
+            self._renew_all = True
+            self.publish(0)
 
     def publish(self, left: int) -> None:
         """Give the server fresh prekeys when few are `left` or the fallback key is old; our copy is on disk before.

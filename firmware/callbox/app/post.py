@@ -6,7 +6,7 @@ leaves, the same ciphertext is submitted until the server has it, and it is kept
     write -> thread + outbox (queued) -> sealed -> [on disk] -> submitted -> accepted -> delivered -> gone
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -35,6 +35,7 @@ from callbox.wire.signals import Accepted, Denied, Envelope, ServerMessage, Subm
 LETTER_TTL_S = 30 * 24 * 3600
 MAX_TEXT_BYTES = 40_000
 SEEK_AGAIN_S = CLAIM_AGAIN_S + 1.0
+HAND_OVER_EVERY_S = 24 * 3600.0  # what nobody confirmed: a server's card may have lost what it said was safe
 
 StoredClass = Literal["mail", "receipt"]
 _bodies = msgspec.msgpack.Decoder(Body)
@@ -52,6 +53,8 @@ class Post:
         self._unsaved: set[str] = set()  # sealed, and not on disk yet
         self._reaching: set[str] = set()
         self._sought: dict[str, Instant] = {}  # device without a session -> when to look for one again
+        self._hand_over_at: Instant | None = None
+        self.on_hand_over: Callable[[], None] = lambda: None
         self.inbox = Inbox(core, people, directory, self.threads, self._outbox, saved)
         self.inbox.on_text = self._text_came
         self.inbox.pump = self.pump
@@ -69,7 +72,7 @@ class Post:
     @property
     def deadline(self) -> Instant | None:
         """When something waits for time alone."""
-        return earliest(self._outbox.deadline, self.inbox.deadline, *self._sought.values())
+        return earliest(self._outbox.deadline, self.inbox.deadline, self._hand_over_at, *self._sought.values())
 
     # --- what a person says ------------------------------------------------------------------------------------
 
@@ -161,6 +164,7 @@ class Post:
 
     def session_up(self) -> None:
         """There is a session: send what waits."""
+        self._hand_over_at = self._hand_over_at or self._core.now + HAND_OVER_EVERY_S
         self.pump()
 
     def session_lost(self) -> None:
@@ -212,6 +216,10 @@ class Post:
         """Retry what was refused."""
         now = self._core.now
         self.inbox.tick()
+        if self._hand_over_at is not None and now >= self._hand_over_at:
+            self._hand_over_at = now + HAND_OVER_EVERY_S
+            self.resubmit()
+            self.on_hand_over()
         if self._outbox.deadline is not None and now >= self._outbox.deadline:
             self._outbox.tick(now)
             self.pump()

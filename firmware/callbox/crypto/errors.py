@@ -9,6 +9,10 @@ class Undecryptable(ValueError):
     """Ciphertext that no session of ours opens: damaged, replayed, forged, or for a session that is gone."""
 
 
+class NoSuchPrekey(Undecryptable):
+    """The first letter of a session, under a prekey that this device does not have: used up, lost, or never made."""
+
+
 class NotTried(Undecryptable):
     """So many letters of this device did not open lately that this one was not even tried."""
 

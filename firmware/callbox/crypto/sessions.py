@@ -20,7 +20,7 @@ import vodozemac
 
 from callbox.base.errors import CallboxError
 from callbox.base.time import Instant
-from callbox.crypto.errors import NoSession, NotTried, Undecryptable, Untrusted
+from callbox.crypto.errors import NoSession, NoSuchPrekey, NotTried, Undecryptable, Untrusted
 from callbox.crypto.identity import Identity
 from callbox.crypto.olm import open_pickle_key
 from callbox.crypto.records import verify_prekey
@@ -188,6 +188,8 @@ class Sessions:
             held, padded = self._opened(slot, record, message)
         except (ValueError, OverflowError) as error:
             failures.append(now)
+            if isinstance(error, NoSuchPrekey):
+                raise
             raise Undecryptable(str(error)[:200]) from None
         held.unanswered = 0
         slot.prefer(held)
@@ -234,7 +236,10 @@ class Sessions:
         if first.session_id() in slot.retired:
             raise Undecryptable("first letter of a session that was dropped")
         sender = vodozemac.Curve25519PublicKey.from_bytes(record.olm_exchange_key)
-        olm, padded = self._identity.olm.create_inbound_session(sender, first)
+        try:
+            olm, padded = self._identity.olm.create_inbound_session(sender, first)
+        except ValueError as error:
+            raise NoSuchPrekey(str(error)[:200]) from None
         self._account_changed = True
         return _Held(olm), bytes(padded)
 
