@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from callbox.app.media import SAVER_COPIES, copies
+from callbox.app.settings import CallSettings
 from callbox.app.voice import Voice
 from callbox.audio.devices.simulated import SimulatedDevices
 from callbox.audio.engine import Engine
@@ -194,3 +196,10 @@ def test_malformed_media_is_counted_and_goes_no_further(way: Way) -> None:
     way.voice.attach(ROUTE)
     assert way.voice.took(LaneReceived(0, bytes([MEDIA_TYPE]) + b"\xff"))
     assert (way.voice.malformed, way.heard()) == (1, [])
+
+
+def test_who_pays_by_the_byte_sends_little_twice() -> None:
+    assert copies(CallSettings()) == 1.0
+    assert copies(CallSettings(copies=0.5)) == 0.5
+    assert copies(CallSettings(data_saver=True)) == SAVER_COPIES
+    assert copies(CallSettings(data_saver=True, copies=0.0)) == 0.0

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from callbox.lanes.facts import LaneFacts, wire_bytes
 from callbox.lanes.lane import MOST_OWED
-from callbox.lanes.spread import LOST_S, PROBE_S, REPLACE_S, STALE_S, Spread
+from callbox.lanes.spread import LOST_S, MOST_PENDING, PROBE_S, REPLACE_S, STALE_S, Spread
 from callbox.lanes.trouble import BAD, Budget, Trouble
 from callbox.wire.media import MAX_FRAMES, MAX_MEDIA_BYTES, unpack_media
 
@@ -119,6 +119,13 @@ def test_with_no_lane_free_frames_wait_and_grow_stale() -> None:
     numbers = [number for _, _, sent in hop.sent for number in sent]
     assert numbers == list(range(6000 - len(numbers), 6000))
     assert hop.spread.counters.stale + hop.spread.counters.sent == 6000
+
+
+def test_a_sender_that_floods_fills_no_memory() -> None:
+    hop = Hop()
+    hop.send(0.0, *range(1000), free=[])
+    assert hop.spread.waiting_bytes == MOST_PENDING * 88
+    assert hop.spread.counters.stale == 1000 - MOST_PENDING
 
 
 def test_in_shaky_weather_lanes_take_turns() -> None:

@@ -18,6 +18,7 @@ from callbox.calls import events as happened
 from callbox.wire.signals import CloseRoute, Denied, OpenRoute, RouteClosed, RouteOpened, ServerMessage
 
 SAVER_KBPS = 48  # the step `saver` and those below
+SAVER_COPIES = 0.25  # enough to send again what a stalled connection owes
 
 
 @dataclass(slots=True)
@@ -34,6 +35,11 @@ def most_kbps(calls: CallSettings) -> int:
     """Return what one direction of a call may cost, in kbit/s; 0: no limit."""
     limits = [limit for limit in (calls.max_kbps, SAVER_KBPS if calls.data_saver else 0) if limit]
     return min(limits, default=0)
+
+
+def copies(calls: CallSettings) -> float:
+    """Return how many bytes may be sent again on a bad network, for each byte of voice."""
+    return min(calls.copies, SAVER_COPIES) if calls.data_saver else calls.copies
 
 
 class CallMedia:
@@ -84,7 +90,7 @@ class CallMedia:
         if media.route == message.route and media.flowing:
             return
         media.route = message.route
-        self._core.emit(do.AttachRoute(message.route, self._core.settings.calls.copies))
+        self._core.emit(do.AttachRoute(message.route, copies(self._core.settings.calls)))
         if not media.flowing:
             media.flowing = True
             calls, sealer, opener = self._core.settings.calls, media.proven.sealer, media.proven.opener

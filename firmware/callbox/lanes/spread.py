@@ -23,6 +23,7 @@ from callbox.lanes.trouble import Budget, Trouble
 from callbox.wire.media import MAX_FRAMES, MAX_MEDIA_BYTES, pack_media
 
 STALE_S = 0.120
+MOST_PENDING = 64  # frames; of an honest sender 120 ms are 12
 RETRY_S = 0.010
 PROBE_S = 0.040
 LONGEST_SLICE_S = 0.060
@@ -135,7 +136,7 @@ class Spread:
         for captured_at, sealed in frames:
             self._pending.append(Frame(captured_at, sealed))
             self._budget.earn(len(sealed))
-        while self._pending and now - self._pending[0].captured_at > STALE_S:
+        while self._pending and (now - self._pending[0].captured_at > STALE_S or len(self._pending) > MOST_PENDING):
             self._pending.popleft()
             self.counters.stale += 1
         messages: Messages = []
