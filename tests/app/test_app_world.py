@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from callbox.app import effects as do
 from callbox.app import events as happened
 from callbox.app.boards import find_board
-from callbox.app.world import Events, World
+from callbox.app.world import Events, World, wifi_percent
 from callbox.audio.devices.simulated import SimulatedDevices
 from callbox.audio.engine import Engine
 from callbox.audio.facts import Command, Fact
@@ -110,3 +111,21 @@ async def test_the_deadline_comes_as_a_tick(parts: Parts) -> None:
     await parts.world.next_event(None)
     assert await parts.world.next_event(parts.world.now() - 1) == happened.Ticked()
     assert await asyncio.wait_for(parts.world.next_event(parts.world.now() + 0.01), 5) == happened.Ticked()
+
+
+HEAD = "Inter-| sta-|   Quality   |\n face | tus | link level noise |\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "percent"),
+    [
+        (" wlan0: 0000   35.  -75.  -256        0      0      0      0      0        0\n", 50),
+        (" wlan0: 0000   70   -40   -256\n wlan1: 0000   7.  -90.  -256\n", 100),
+        ("", None),
+        (" wlan0: what is this\n", None),
+    ],
+)
+def test_how_well_the_wifi_is_received(tmp_path: Path, lines: str, percent: int | None) -> None:
+    (tmp_path / "wireless").write_text(HEAD + lines)
+    assert wifi_percent(tmp_path / "wireless") == percent
+    assert wifi_percent(tmp_path / "none") is None

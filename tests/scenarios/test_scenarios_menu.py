@@ -274,8 +274,10 @@ def test_network(world: World) -> None:
     box.says("Connected to server.simulated:8443 since 8 o'clock.")
     world.network.cut("kitchen")
     world.run(5.0)
+    box.wifi_percent = 30
     box.press("talk")
     box.says("No connection to the server.")
+    box.says("Wi-Fi signal: 30 percent.")
 
 
 def test_a_ring_closes_it_at_once_and_no_press_of_it_answers(world: World) -> None:

@@ -216,6 +216,7 @@ class Box:
             happened.AskerLeft: lambda event: self.control.asker_left(event.ask),
             happened.Spoken: self.spoken.speaking.spoken,
             happened.SpeechFailed: self.spoken.speaking.failed,
+            happened.SignalSeen: lambda event: self.spoken.menus.signal_seen(event.percent),
             happened.Stopping: lambda event: self._stopping(),
             link.LaneOpened: self._to_link,
             link.LaneReceived: self._to_link,

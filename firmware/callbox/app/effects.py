@@ -35,6 +35,11 @@ class SettleStore:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAtSignal:
+    """Look how well the Wi-Fi is received; answered by SignalSeen."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadSound:
     """Read what is stored of a voice message's sound, after all commits before it; answered by SoundRead."""
 
@@ -111,6 +116,7 @@ class Log:
 OwnEffect: TypeAlias = (
     Commit
     | SettleStore
+    | LookAtSignal
     | OpenVault
     | Readdress
     | ReadSound

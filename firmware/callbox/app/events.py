@@ -113,6 +113,13 @@ class SpeechFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalSeen:
+    """How well the Wi-Fi is received, in percent; None where there is none, as with a cable."""
+
+    percent: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The process was asked to end: say goodbye to the far end and the server."""
 
@@ -130,6 +137,7 @@ OwnEvent: TypeAlias = (
     | AskerLeft
     | Spoken
     | SpeechFailed
+    | SignalSeen
     | Stopping
 )
 Event: TypeAlias = OwnEvent | TransportEvent | Fact

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from callbox.app.announcing import Announcing, local_time
 from callbox.app.core import Core
+from callbox.app.effects import LookAtSignal
 from callbox.app.people import People
 from callbox.app.post import Post
 from callbox.app.reading import Reading, moment
@@ -179,7 +180,7 @@ class Menus:
                 case "link":
                     self._link(choice)
                 case "network":
-                    self._speaking.speak([self._network()])
+                    self._core.emit(LookAtSignal())
         except CallboxError as error:
             self._core.warn(f"menu: {error.what}")
             self._core.emit(Play(Tone.ERROR, False))
@@ -242,6 +243,13 @@ class Menus:
         else:
             self.linking.refuse()
             self._speaking.say("not_linked")
+
+    def signal_seen(self, percent: int | None) -> None:
+        """Say how the box is connected, and how well it hears the Wi-Fi."""
+        pieces = [self._network()]
+        if percent is not None:
+            pieces.append(self._speaking.piece("wifi", percent=percent))
+        self._speaking.speak(pieces)
 
     def _network(self) -> Piece:
         say, since_ms = self._speaking.piece, self._announcing.up_since_ms

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 
 from callbox.app import effects as do
@@ -46,12 +47,23 @@ from callbox.panel.pins.simulated import SimulatedPins
 
 logger = logging.getLogger("callbox")
 WALL_JUMP_MS = 500
+BEST_LINK_QUALITY = 70  # in /proc/net/wireless, as the Pi's driver counts it
 Events = Callable[[happened.Event], None]
 
 
 def wall_clock_ms() -> int:
     """Return Unix time in ms, as the system's clock has it."""
     return time.time_ns() // 1_000_000
+
+
+def wifi_percent(wireless: Path = Path("/proc/net/wireless")) -> int | None:
+    """Return the best link quality that the kernel tells of any Wi-Fi, in percent; None without one."""
+    try:
+        lines = wireless.read_text().splitlines()[2:]
+        found = [float(line.split()[2].rstrip(".")) for line in lines if line.strip()]
+    except (OSError, ValueError, IndexError):
+        return None
+    return min(100, round(100 * max(found) / BEST_LINK_QUALITY)) if found else None
 
 
 def clock_trusted() -> bool:
@@ -113,6 +125,7 @@ class World:
             do.ReadSound: self._read_sound,
             do.OpenVault: self._try_passphrase,
             do.SettleStore: lambda effect: self._settle_store(),
+            do.LookAtSignal: lambda effect: self._happened(happened.SignalSeen(wifi_percent())),
             do.Readdress: lambda effect: self._transport.readdress(effect.address),
             do.ShowLights: lambda effect: self._pins.show(effect.levels),
             do.AttachRoute: lambda effect: self._voice.attach(effect.route, effect.copies),

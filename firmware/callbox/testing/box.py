@@ -88,6 +88,7 @@ class SimulatedBox:
         self.tones: list[str] = []  # every tone that it was to play, oldest first
         self.link_numbers: list[str] = []
         self.finish_link: Callable[[], None] = lambda: None
+        self.wifi_percent: int | None = None  # wired
         self.replies: dict[int, list[Mapping[str, Any]]] = {}
         self._spoken = 0
         self._asks = 0
@@ -386,6 +387,8 @@ class SimulatedBox:
                 self._commit(effect)
             case do.ReadSound():
                 self._read_sound(effect)
+            case do.LookAtSignal():
+                self._event(happened.SignalSeen(self.wifi_percent))
             case do.SettleStore():
                 self.store.settle()
             case do.ShowLights(levels=levels):
