@@ -53,7 +53,11 @@ ENTRIES: Mapping[str, Entry] = {
             "says the numbers that both boxes show; confirmed, it becomes part of this account",
             ("leave", "again", "same", "other"),
         ),
-        Entry("network", "always", "says to which server the box is connected, and since when"),
+        Entry(
+            "network",
+            "always",
+            "says to which server the box is connected, since when, and how well the Wi-Fi is received",
+        ),
     )
 }
 
