@@ -21,7 +21,7 @@ OFFERED: dict[type, set[str]] = {
     World: {"at_every_step", "box", "call", "friends", "now", "run", "second", "story", "until", "wall_ms"},
     SimulatedBox: {
         "ask", "ask_later", "ask_to_link", "call", "call_lines", "hears", "hears_sound",
-        "hears_tone", "hold", "join", "kill", "light", "link", "on", "press", "recently_heard",
+        "hears_tone", "hold", "join", "kill", "leave", "light", "link", "on", "press", "recently_heard",
         "release", "rhythm", "says", "start", "state", "stop", "thread", "voice_leaves", "words",
     },
     SimulatedServer: {"invite", "kill", "move", "start"},
