@@ -149,7 +149,7 @@ def test_the_ingredients_are_told_with_hash_and_licence(package: Package) -> Non
         for reference in part.get("externalReferences", ()):
             assert (package.tree / reference["url"].removeprefix("file:///")).is_file(), reference
     debian = {part["name"] for part in inside["components"] if part["purl"].startswith("pkg:deb/")}
-    assert {"libportaudio2", "libopus0", "espeak-ng"} <= debian
+    assert {"libportaudio2", "libopus0", "libspeexdsp1", "espeak-ng"} <= debian
     assert len(python) + len(debian) == len(inside["components"])
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.package
 
 HERE = Path(__file__).parent
 ROOT_SH = HERE.parents[1] / "systemd" / "package" / "root.sh"
-NEEDS = "systemd systemd-sysv udev procps passwd python3 libportaudio2 libopus0 espeak-ng"
+NEEDS = "systemd systemd-sysv udev procps passwd python3 libportaudio2 libopus0 libspeexdsp1 espeak-ng"
 """What every real system has, and what the package asks for: it is installed without a network, and nothing else is."""
 SUITES = {"12": "bookworm", "13": "trixie"}
 WITHIN_S = 1500.0
