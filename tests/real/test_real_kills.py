@@ -12,7 +12,7 @@ import pytest
 from callbox.base.errors import CallboxError
 from real.killing import PHASES, Story, Theatre
 
-SHORT = (0, 3, 6, 8, 11, 13)  # every victim, every phase but one
+SHORT = (3, 6, 13)  # each victim once; make soak has the rest
 REGRESSIONS = (1051,)  # server and caller die together while it rings
 SOAKED = int(os.environ.get("CALLBOX_KILLS", "200"))
 

@@ -18,7 +18,7 @@ from callbox.wire.signals import (
 )
 from scenarios.lies import LyingServer, Puppet, met, texts
 
-INPUTS = 700  # per state
+INPUTS = 400  # per state
 
 
 def valid_messages(liar: LyingServer, chance: random.Random) -> list[ServerMessage]:

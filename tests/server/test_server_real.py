@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,31 @@ def test_the_certificate_proves_itself_by_the_authority_of_the_invite(server: Ru
             context.wrap_socket(plain, server_hostname=name) as tls,
         ):
             assert tls.version() == "TLSv1.3"
+
+
+def test_a_lane_that_is_closed_before_it_opened_is_no_failure(server: RunningServer) -> None:
+    """A box that stops while it opens lanes: request and farewell lie together when the server reads."""
+    request = (
+        "GET / HTTP/1.1\r\nHost: server\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    with (
+        socket.create_connection(("127.0.0.1", server.port)) as plain,
+        unproven().wrap_socket(plain, do_handshake_on_connect=True) as tls,
+    ):
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            tls.send(request.encode())
+            tls.settimeout(0.1)
+            with suppress(OSError):  # the server's own farewell is not waited for
+                tls.unwrap()
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        tls.settimeout(5.0)
+        with suppress(OSError):
+            while tls.recv(4096):  # until the server has closed
+                pass
+    logged_in(server, KITCHEN).__exit__()
 
 
 def test_an_older_tls_is_refused(server: RunningServer) -> None:

@@ -234,6 +234,8 @@ class Connection(asyncio.Protocol):
     def _take_events(self) -> None:
         for event in self._websocket.events_received():
             if isinstance(event, Request):
+                if self._websocket.state is not State.CONNECTING:
+                    continue  # gone again in the same breath
                 self._websocket.send_response(self._websocket.accept(event))
             elif isinstance(event, Frame) and event.opcode in (Opcode.BINARY, Opcode.TEXT, Opcode.CONT):
                 self._take_frame(event)
