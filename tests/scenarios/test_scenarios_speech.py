@@ -224,6 +224,25 @@ def test_a_block_sounds_like_a_box_that_is_switched_off(world: World) -> None:
     assert said[0] == said[1] == ["Calling X.", "X does not answer."]
 
 
+def test_in_a_call_both_boxes_say_and_show_the_same_three_numbers(world: World) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    talk(world, kitchen, workshop)
+    said = []
+    for box, other in ((kitchen, workshop), (workshop, kitchen)):
+        box.card.ear.words.clear()
+        box.press("mute", hold_s=1.5)
+        world.run(8.0)
+        assert "The other box must say the same numbers." in box.words
+        said.append(box.words[box.words.index("The other box must say the same numbers.") + 1])
+        shown = box.ask("number", contact=other.name)["code"]
+        assert said[-1] == ", ".join(" ".join(group) for group in shown.split()) + "."
+    assert said[0] == said[1]
+    assert len(said[0].split(", ")) == 3
+    workshop.ask("hangup")
+    world.run(5.0)
+    assert workshop.ask("number", contact="kitchen")["code"] is None
+
+
 def test_hold_mute_says_how_the_box_is_and_leaves_mute_as_it_was(world: World) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     write(world, kitchen, workshop, "hello")

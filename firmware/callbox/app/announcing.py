@@ -161,6 +161,8 @@ class Announcing:
         pieces = [say("muted" if panel.muted else "unmuted")]
         if view is not None and view.talking_since is not None and view.reason is None:
             pieces.append(say("in_call", name=view.contact))
+            if code := self._calling.media.code:
+                pieces += [say("call_code"), *self._speaking.digits(code)]
         elif self._calling.alerting is not None:
             pieces.append(say("ringing", name=self._calling.alerting.contact))
         pieces.append(say("calls_on" if controls.calls_enabled else "calls_off"))

@@ -110,7 +110,7 @@ class Control:
             "block": lambda ask, words: self._block(str(words["contact"])),
             "contacts": lambda ask, words: {"ok": True, "contacts": people.listed()},
             "quiet hours": lambda ask, words: people.set_quiet_hours(words["span"]),
-            "number": lambda ask, words: people.safety_number(str(words["contact"])),
+            "number": lambda ask, words: self._numbers(str(words["contact"])),
             "verify": lambda ask, words: people.verify(str(words["contact"]), words.get("number")),
             "card": lambda ask, words: {"ok": True, "card": card()},
             "messages": self._messages,
@@ -236,6 +236,12 @@ class Control:
         if last < 1:
             return failure("There are no fewer lines than one to show.", "Write --last 20, or leave it away.")
         return self._post.messages(contact, last, bool(words["read"]))
+
+    def _numbers(self, contact: str) -> Facts:
+        """Return what can be compared with a contact: the safety number, and the code of a call with them."""
+        facts, current = self._people.safety_number(contact), self._calling.machine.current
+        with_them = current is not None and current.contact == facts["contact"]
+        return {**facts, "code": (self._calling.media.code if with_them else "") or None}
 
     def _block(self, contact: str) -> Facts:
         """Block, and end the call with that person; one that only rings is taken back by the server."""

@@ -21,8 +21,6 @@ from callbox.conversations.contacts import Contact
 from callbox.panel.gestures import ButtonGesture
 from callbox.panel.menu import Closed, Do, Effect, Enter, Item, Menu, SayChoice, SayItem
 
-GROUPS_AT_ONCE = 4  # of the safety number's twelve: as many as one line of `callbox verify` shows
-
 
 class LinkAsks(Protocol):
     """What the menu needs of the desk that links further devices: `numbers` is empty while none asks."""
@@ -146,19 +144,14 @@ class Menus:
                 return [say("new_box", name=item.about)]
             case "link" if self.linking is not None:
                 self._number = ("", self.linking.numbers)
-                return [say("link_numbers"), *self._digits(self.linking.numbers)]
+                return [say("link_numbers"), *self._speaking.digits(self.linking.numbers)]
         return []
 
     def _groups(self, name: str) -> list[Piece]:
         """Return the safety number, digit by digit, in groups of five and lines of four groups."""
         number = str(self._people.safety_number(name)["number"])
         self._number = (name, number)
-        return self._digits(number)
-
-    def _digits(self, number: str) -> list[Piece]:
-        groups = [" ".join(group) for group in number.split()]
-        lines = [groups[start : start + GROUPS_AT_ONCE] for start in range(0, len(groups), GROUPS_AT_ONCE)]
-        return [Piece(", ".join(line) + ".", self._speaking.phrases.language) for line in lines]
+        return self._speaking.digits(number)
 
     # --- what it does -----------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from callbox.app.phrases import Phrases
 from callbox.audio.facts import PlaySpeech, SpeechEnded, StopSpeech
 
 PIECES_AHEAD = 2
+GROUPS_AT_ONCE = 4  # of the safety number's twelve: as many as one line of `callbox verify` shows
 
 Then = Callable[[bool], None]
 
@@ -68,6 +69,12 @@ class Speaking:
     def piece(self, key: str, **words: object) -> Piece:
         """Return a sentence as a piece."""
         return Piece(self.phrases.say(key, **words), self.phrases.language, own=True)
+
+    def digits(self, number: str) -> list[Piece]:
+        """Return a number in groups, digit by digit, as pieces of four groups."""
+        groups = [" ".join(group) for group in number.split()]
+        lines = [groups[start : start + GROUPS_AT_ONCE] for start in range(0, len(groups), GROUPS_AT_ONCE)]
+        return [Piece(", ".join(line) + ".", self.phrases.language) for line in lines]
 
     def say(self, key: str, then: Then = nothing, **words: object) -> None:
         """Say one sentence (see `speak`)."""

@@ -112,6 +112,8 @@ def _verify(options: Options) -> int:
     if not options.json:
         groups = str(facts["number"]).split()
         print("\n".join("  " + " ".join(groups[start : start + 4]) for start in range(0, len(groups), 4)))
+        if facts.get("code"):
+            print(f"In this call you can read these to each other instead: {facts['code']}")
         if facts["changed"]:
             print(f"{contact} has a new box. Calls wait until you confirm it.")
     if options.yes or (sys.stdin.isatty() and not options.json and _agrees(contact)):
