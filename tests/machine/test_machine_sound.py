@@ -88,7 +88,7 @@ def test_voices_both_ways_through_the_cards(guest: Guest, figures: Figures) -> N
     for mouth, _ in WAYS:
         delay = came[mouth].delay
         # A wake-up that came late costs what was said meanwhile, whoever made it late.
-        assert delay.missing <= facts["late_ms"]["over_20"], (delay, facts["late_ms"], facts["media"])
+        assert delay.missing <= facts["late_ms"]["over_20"], (came[mouth].pieces, facts["late_ms"], facts["media"])
         assert delay.p95_ms <= 150
         assert came[mouth].stoi >= 0.93
 
