@@ -87,7 +87,7 @@ look_for_build_tools() {
     has_header portaudio.h || lack portaudio19-dev "sound in and out"
     # lgpio has no wheel for Python 3.13. setup.cfg says where it is wanted: on boards, and everywhere for the tests.
     if [[ $("$python" -V) == *" 3.13"* && ($extra == dev || $(uname -m) != x86_64) ]]; then
-        has_program swig || lack swig "lgpio, for the pins, is built on this machine"
+        has_program swig || lack swig "lgpio, for dimmed lights, is built on this machine"
     fi
 }
 
