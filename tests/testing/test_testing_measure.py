@@ -39,6 +39,15 @@ def test_delay_that_changes_shows_in_p95() -> None:
     assert found.p95_ms == pytest.approx(100, abs=0.2)
 
 
+def test_a_delay_that_changes_in_the_midst_of_a_piece_does_not_lose_it() -> None:
+    sent = speechlike(8)
+    cut = round(4.4 * RATE_HZ)  # the middle of the sixth piece
+    heard = np.concatenate((sent[:cut], silence(120), sent[cut:]))
+    found = mouth_to_ear(sent, heard)
+    assert found.missing == 0
+    assert found.p95_ms == pytest.approx(2.5, abs=0.2)
+
+
 def test_what_did_not_arrive_is_missing() -> None:
     sent = speechlike(8)
     heard = sent.copy()

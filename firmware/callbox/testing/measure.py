@@ -61,13 +61,23 @@ def pieces(sent: Samples, heard: Samples, offset_s: float = 0.0) -> list[tuple[f
         piece = mouth[at : at + length]
         if np.sqrt(np.mean(piece**2)) < _QUIET:
             continue
-        first = max(0, at - shift)
-        within = ear[first : first + length + longest]
-        if len(within) < length + longest // 2:
+        if len(ear) - max(0, at - shift) < length + longest // 2:
             continue  # the recording ended before this piece was due
-        best, alike = _find(piece, within)
-        found.append((at / rate, 1000 * (first + best + shift - at) / rate if alike >= _ALIKE else None))
+        late = _late(mouth, ear, at, length, longest, shift)
+        if late is None:  # the delay may have changed in the midst of it: then both halves are there
+            halves = [_late(mouth, ear, half, length // 2, longest, shift) for half in (at, at + length // 2)]
+            late = None if None in halves else max(filter(None, halves), default=0)
+        found.append((at / rate, None if late is None else 1000 * late / rate))
     return found
+
+
+def _late(
+    mouth: NDArray[np.float64], ear: NDArray[np.float64], at: int, length: int, longest: int, shift: int
+) -> int | None:
+    """Return by how many samples a part of `mouth` is late in `ear`; None: it did not arrive."""
+    first = max(0, at - shift)
+    best, alike = _find(mouth[at : at + length], ear[first : first + length + longest])
+    return first + best + shift - at if alike >= _ALIKE else None
 
 
 def mouth_to_ear(sent: Samples, heard: Samples, offset_s: float = 0.0) -> MouthToEar:
