@@ -142,6 +142,18 @@ def test_texts_come_to_all_and_own_ones_are_on_all(world: World) -> None:
     world.until(lambda: mark_of(kitchen, sent) == mark_of(hall, sent) == "heard", 3.0, "both know")
 
 
+def test_a_text_that_was_refused_says_so_on_all_boxes_of_its_writer(world: World) -> None:
+    attic, _ = world.box("attic"), world.box("workshop")
+    loft = world.second(attic, "loft")
+    attic.ask("allow", contact="workshop", row="ring")
+    for text in ("It is me, the new neighbour.", "Are you there?"):  # a stranger has one request
+        attic.ask("message", contact="workshop", text=text)
+        world.run(2.0)
+    for box in (attic, loft):
+        marks = [(item["state"], item["problem"]) for item in box.thread("workshop") if item["kind"] == "text"]
+        assert marks[1] == ("unsent", "not-allowed"), box.name
+
+
 def test_what_was_heard_on_one_blinks_on_none(world: World) -> None:
     kitchen, hall, workshop = family(world)
     hall.stop()

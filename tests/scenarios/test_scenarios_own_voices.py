@@ -4,8 +4,9 @@ import pytest
 
 from callbox.app.own_voices import TABLE as OWN_VOICES
 from callbox.testing.world import World
-from callbox.wire.signals import BeginBlob, BlobPlace, Denied, ServerMessage
+from callbox.wire.signals import BeginBlob, BlobPart, BlobPlace, Denied, ServerMessage
 from scenarios.lies import LyingServer
+from scenarios.test_scenarios_restored import restore_server
 from scenarios.test_scenarios_voice_messages import FORTY_S, states, voices
 
 
@@ -75,6 +76,65 @@ def test_a_server_that_takes_no_copy_leaves_a_line_that_says_so(world: World) ->
     told = hall.ask("sound", id=number.hex())
     assert not told["ok"]
     assert "not here" in told["error"]
+
+
+def test_what_was_refused_says_so_on_all_boxes_and_its_sound_is_on_all(world: World) -> None:
+    kitchen, _ = world.box("kitchen"), world.box("workshop")
+    hall = world.second(kitchen, "hall")
+    kitchen.ask("allow", contact="workshop", row="ring")
+    spoken_id = kitchen.ask("voice", contact="workshop", sound=FORTY_S)["id"]
+    world.until(lambda: states(hall, "workshop") == ["unsent"] == states(kitchen, "workshop"), 20.0, "both say so")
+    assert {voices(box, "workshop")[0]["problem"] for box in (kitchen, hall)} == {"not-allowed"}
+    world.run(10.0)
+    assert hall.ask("sound", id=spoken_id)["sound"] == FORTY_S
+
+
+@pytest.mark.parametrize("kitchen_away_s", [0, 3600])
+def test_a_server_that_was_restored_from_a_backup_gets_a_copy_again(world: World, kitchen_away_s: int) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    hall, attic = world.second(kitchen, "hall"), world.second(kitchen, "attic")
+    hall.stop()
+    spoken_id = ""
+
+    def meanwhile() -> None:
+        nonlocal spoken_id
+        spoken_id = kitchen.ask("voice", contact="workshop", sound=FORTY_S)["id"]
+        world.until(lambda: states(attic, "workshop") == ["delivered"] == states(kitchen, "workshop"), 10.0, "sent")
+        world.until(lambda: bool(attic.ask("sound", id=spoken_id)["ok"]), 10.0, "the attic has it")
+        world.run(1.0)
+        assert len(world.server.store.open().blobs) == 1, "the copy waits for the hall"
+
+    restore_server(world, meanwhile)
+    assert world.server.store.open().blobs == ()
+    world.run(5.0)
+    if kitchen_away_s:
+        kitchen.stop()
+        hall.start()
+        world.run(float(kitchen_away_s))
+        assert "on the box where it was spoken" in str(voices(hall, "workshop")[0]["problem"])
+        kitchen.start()
+    else:
+        hall.start()
+    world.until(lambda: bool(hall.ask("sound", id=spoken_id)["ok"]), 60.0, "the hall has it")
+    for box in (kitchen, hall, attic):
+        assert box.ask("sound", id=spoken_id)["sound"] == FORTY_S
+        assert [(voice["state"], voice["problem"]) for voice in voices(box, "workshop")] == [("delivered", "")]
+    world.until(lambda: world.server.store.open().blobs == (), 60.0, "nothing is left at the server")
+    assert len(voices(workshop, "kitchen")) == 1
+
+
+def test_a_server_that_always_forgets_the_copy_is_given_another_one_once(world: World) -> None:
+    kitchen, _ = world.friends("kitchen", "workshop")
+    hall = world.second(kitchen, "hall")
+    server = LyingServer(world)
+    number = b""
+    server.lie = lambda name, message: (
+        [Denied(message.request, "no-blob")] if isinstance(message, BlobPart) and message.blob != number else [message]
+    )
+    number = bytes.fromhex(kitchen.ask("voice", contact="workshop", sound=FORTY_S)["id"])
+    world.run(3600.0)
+    assert sum(isinstance(message, BeginBlob) for _, message in server.heard) == 3, "the message, a copy, another copy"
+    assert "on the box where it was spoken" in str(voices(hall, "workshop")[0]["problem"])
 
 
 @pytest.mark.parametrize("erased", [False, True])

@@ -107,6 +107,7 @@ BODIES: tuple[bodies.Body, ...] = (
     bodies.OwnVoice(
         MESSAGE_ID, "bert", 4200, "sent", bodies.VoiceMessage(NONCE[:16], filled(32, 12), filled(32, 13), 1, 4200)
     ),
+    bodies.OwnVoiceWanted(MESSAGE_ID),
     bodies.OwnCall(CALL_ID, "bert", True, "hung_up", True, 12.5, False),
     bodies.OwnMarks((MESSAGE_ID,), "heard"),
 )

@@ -1,15 +1,11 @@
-"""Agreeing with this account's other devices: settings and contacts, own texts and calls, what was heard.
+"""Agreeing with this account's other devices on settings and contacts.
 
     a contact or control changes here --diff against the records--> own-records --mail--> the other devices
-    a text is written, a call made or taken here -----> own-text, own-call, in the same transaction
-    a voice message is spoken here -------------------> own-voice, once a copy is at the server (`own_voices`)
-    something was sent, delivered, heard ------------> own-marks
     once a day, and after a gap: a digest of all records; who has another one sends everything
 
-Records merge the same in any order (`conversations.agreement`). Messages of before a device was linked are not copied.
+Records merge the same in any order (`conversations.agreement`).
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -18,56 +14,35 @@ from callbox.app.core import Core
 from callbox.app.own_devices import OwnDevices
 from callbox.app.people import People
 from callbox.app.post import Post
-from callbox.base.reasons import Reason
 from callbox.base.time import Instant
 from callbox.conversations import agreement
 from callbox.conversations.agreement import Agreement
 from callbox.conversations.contacts import Contact
 from callbox.conversations.controls import Controls
-from callbox.conversations.items import BlobKey, CallItem, Item, TextItem, VoiceItem, is_unread
-from callbox.conversations.stores import Delete, Put, Write
-from callbox.wire.bodies import Body, OwnCall, OwnMarks, OwnRecord, OwnRecords, OwnText, OwnVoice
+from callbox.conversations.stores import Write
+from callbox.wire.bodies import Body, OwnRecord, OwnRecords
 from callbox.wire.records import DeviceRecord
 from callbox.wire.signals import Welcome
 
-AHEAD = "marks_ahead"
-MOST_AHEAD = 256
-MOST_MARKS = 100  # in one letter
 DIGEST_EVERY_S = 24 * 3600.0
 TELL_SERVER_AFTER_S = 3.0  # what the other devices decided meanwhile comes first
-NO_DEVICE_TOLD = frozenset({Reason.ANSWERED_ELSEWHERE, Reason.DECLINED_ELSEWHERE, Reason.TAKEN, Reason.BLOCKED})
-SPOKEN_MARKS = ("queued", "sent", "delivered", "heard")
-NO_SOUND = "its sound is on the box where it was spoken"
-TOLD_UNANSWERED = frozenset({Reason.DECLINED})
 
 
 class Agreeing:
     """Both directions of it. Without other devices nothing is recorded or sent."""
 
-    def __init__(
-        self,
-        core: Core,
-        own: OwnDevices,
-        people: People,
-        post: Post,
-        records: Mapping[str, bytes],
-        ahead: Iterable[str],
-    ) -> None:
+    def __init__(self, core: Core, own: OwnDevices, people: People, post: Post, records: Mapping[str, bytes]) -> None:
         self._core = core
         self._own = own
         self._people = people
         self._post = post
         self._agreement = Agreement(core.identity.device, records, core.identity.account_public)
-        self._ahead: OrderedDict[str, None] = OrderedDict((key, None) for key in ahead)
-        self._marks: dict[str, tuple[bytes, list[bytes]]] = {}  # of this event: mark -> its letter, and of what
-        self._taking = False
         self._seen: tuple[int, Controls | None] = (-1, None)
         self._names: frozenset[str] = self._agreement.names()
         self._digest_at: Instant | None = None
         self._digest_now = False
         self._welcome: tuple[Instant, Welcome] | None = None
         self.on_calls: Callable[[bool], None] = lambda enabled: None
-        post.threads.on_change = self._item_changed
 
     def all(self) -> list[OwnRecord]:
         """Return every record, for a backup."""
@@ -108,13 +83,9 @@ class Agreeing:
             welcome, self._welcome = self._welcome[1], None
             self._people.session_up(welcome)
         if not self._own.others:
-            self._marks.clear()
             self._bury_alone()
             return
         self._note_changes()
-        if self._marks:
-            self._marks.clear()
-            self._core.commit([], then=self._post.pump)
         if self._digest_now and self._core.link.up:
             self._digest_now, self._digest_at = False, self._core.now
             self._send(OwnRecords((), self._agreement.digest()))
@@ -169,49 +140,6 @@ class Agreeing:
             if writes:
                 self._core.commit(writes)
 
-    def _item_changed(self, before: Item | None, after: Item) -> list[Write]:
-        """An item of a thread is new or has changed; what other devices should know goes with it."""
-        if self._taking or not self._own.others:
-            return []
-        if before is None:
-            return self._ahead_of(after) or self._told(after)
-        if isinstance(after, TextItem | VoiceItem) and after.outgoing:
-            if isinstance(before, TextItem | VoiceItem) and before.state != after.state:
-                return self._mark(after.state, after.id)
-        elif is_unread(before) and not is_unread(after):
-            return self._mark("heard", after.id)
-        return []
-
-    def _mark(self, mark: str, item_id: bytes) -> list[Write]:
-        """Put a mark into this event's letter of marks, in the transaction that stores the mark here."""
-        if mark not in ("sent", "delivered", "heard"):
-            return []
-        message_id, ids = self._marks.get(mark, (b"", []))
-        if not self._post.is_fresh(message_id) or len(ids) >= MOST_MARKS:
-            message_id, ids = self._core.chance.token(16), []
-        self._marks[mark] = (message_id, [*ids, item_id])
-        body = OwnMarks((*ids, item_id), mark)  # type: ignore[arg-type]  # one of the three
-        return self._post.letters_to(self._core.identity.account, body, message_id)
-
-    def _told(self, item: Item) -> list[Write]:
-        if isinstance(item, TextItem) and item.outgoing:
-            return self._letter(OwnText(item.id, item.contact, item.text, item.ready_made))
-        if isinstance(item, CallItem) and (item.outgoing or item.answered or item.reason in TOLD_UNANSWERED):
-            line = (item.id, item.contact, item.outgoing, item.reason.value, item.answered, item.duration_s, item.knock)
-            return self._letter(OwnCall(*line))
-        return []
-
-    def _ahead_of(self, item: Item) -> list[Write]:
-        """Another device's person heard this before it came here."""
-        if not is_unread(item) or item.id.hex() not in self._ahead:
-            return []
-        del self._ahead[item.id.hex()]
-        self._taking = True
-        try:
-            return [*self._post.threads.heard([item.id]), Delete(AHEAD, item.id.hex())]
-        finally:
-            self._taking = False
-
     # --- letters --------------------------------------------------------------------------------------------------
 
     def _letter(self, body: Body) -> list[Write]:
@@ -228,89 +156,9 @@ class Agreeing:
 
     # --- what came from another device ----------------------------------------------------------------------------
 
-    def take(self, body: Body) -> list[Write]:
-        """Take a letter of one of our own devices; returns the writes that belong to it."""
-        self._taking = True
-        try:
-            match body:
-                case OwnRecords(records=records, summary=digest):
-                    return self._merge(records, digest)
-                case OwnText():
-                    threads = self._post.threads
-                    if threads.get(body.message_id) is not None:
-                        return []
-                    _, writes = threads.text_written(
-                        body.message_id, body.contact, body.text, self._core.wall_ms, body.ready_made
-                    )
-                    return writes
-                case OwnVoice():
-                    return self._voice(body)
-                case OwnCall():
-                    return self._call(body)
-                case OwnMarks(messages=messages, mark=mark):
-                    return self._marked(messages, mark)
-        finally:
-            self._taking = False
-        return []
-
-    def _voice(self, body: OwnVoice) -> list[Write]:
-        sound, blob = body.sound, None
-        if sound is not None and sound.codec == "ogg-opus" and sound.blob:
-            blob = BlobKey(sound.key, sound.digest, sound.parts, sound.blob)
-        state = body.mark if body.mark in SPOKEN_MARKS else "sent"
-        item = VoiceItem(
-            body.message_id,
-            body.contact,
-            True,
-            self._core.wall_ms,
-            body.duration_ms,
-            state,  # type: ignore[arg-type]  # one of SPOKEN_MARKS
-            body.message_id,  # its letter is another box's affair; that there is one keeps this one from sending
-            blob,
-            "" if blob is not None else NO_SOUND,
-        )
-        return self._post.threads.voice_elsewhere(item)
-
-    def _call(self, body: OwnCall) -> list[Write]:
-        try:
-            reason = Reason(body.reason)
-        except ValueError:
-            reason = Reason.FAILED  # of a later version
-        if not body.answered and not body.outgoing and reason is Reason.DECLINED:
-            reason = Reason.DECLINED_ELSEWHERE
-        line = CallItem(
-            body.call_id,
-            body.contact,
-            body.outgoing,
-            self._core.wall_ms,
-            reason,
-            body.answered,
-            max(0.0, body.duration_s),
-            ("on another device",),
-            body.knock,
-        )
-        return self._post.threads.call_elsewhere(line)
-
-    def _marked(self, messages: Iterable[bytes], mark: str) -> list[Write]:
-        threads, writes = self._post.threads, list[Write]()
-        for item_id in messages:
-            item = threads.get(item_id)
-            if item is None:
-                writes += self._note_ahead(item_id) if mark == "heard" else []
-            elif item.outgoing:
-                writes += threads.mark([item_id], mark)  # type: ignore[arg-type]  # sent, delivered or heard
-            elif mark == "heard":
-                writes += threads.heard([item_id])
-        return writes
-
-    def _note_ahead(self, item_id: bytes) -> list[Write]:
-        self._ahead[item_id.hex()] = None
-        writes: list[Write] = [Put(AHEAD, item_id.hex(), b"")]
-        while len(self._ahead) > MOST_AHEAD:
-            writes.append(Delete(AHEAD, self._ahead.popitem(last=False)[0]))
-        return writes
-
-    def _merge(self, records: Iterable[OwnRecord], digest: bytes) -> list[Write]:
+    def take(self, body: OwnRecords) -> list[Write]:
+        """Take the records of one of our own devices; returns the writes that belong to them."""
+        records, digest = body.records, body.summary
         self._note_changes()  # ours first, so that what came is not taken for it
         asked = not records and bool(digest)
         taken, writes = self._agreement.merge(records)

@@ -111,12 +111,10 @@ class Box:
         self.control = Control(core, self.people, self.calling, self.front, self.post, self.status, self.card)
         self.own = Own(core, self.keys, self.directory, self.people, self.post, saved, lambda: self._in_call)
         self.own.join(self.control)
-        self.own.on_gap = self.post.on_hand_over = self.voice_messages.uploads.again
-        self.voice_messages.copies.others = lambda: bool(self.own.devices.others)
+        self._join_own()
         self.spoken.join_linking(self.own.linking)
         self.spoken.menus.server = lambda: self.own.moving.address
         self.spoken.announcing.recording = lambda: self.voice_messages.recording is not None
-        self.own.agreeing.on_calls = lambda enabled: self.calling.feed(call_happened.CallsSet(enabled))
         self.interrupted = Interrupted(core, self.calling, self.front, self.post, saved.current_call)
         self.records.join(self.control)
         VoiceFiles(core, self.post, self.voice_messages).join(self.control)
@@ -244,6 +242,13 @@ class Box:
             audio.MediaSilent: lambda event: feed(call_happened.MediaSilent()),
             audio.MediaBack: lambda event: feed(call_happened.MediaBack()),
         }
+
+    def _join_own(self) -> None:
+        voices, own = self.voice_messages, self.own
+        own.on_gap = self.post.on_hand_over = voices.uploads.again
+        own.items.on_copy_wanted, own.items.on_copy = voices.copies.wanted, voices.downloads.copy_named
+        voices.copies.others = lambda: bool(own.devices.others)
+        own.agreeing.on_calls = lambda enabled: self.calling.feed(call_happened.CallsSet(enabled))
 
     def _join_records(self) -> None:
         self.records.own_devices = self.own.devices.listed

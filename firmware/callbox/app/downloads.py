@@ -4,7 +4,8 @@
 
 One at a time, oldest first, and none while a call needs the line. What came stays through a restart. The sender hears
 "delivered" when the sound is safe here; the server hears that it may delete it after that, until it has answered.
-What our own person spoke on another box comes the same way, as a copy, and is announced to nobody.
+What our own person spoke on another box comes the same way, as a copy, and is announced to nobody. Is the copy gone,
+for servers are restored from backups, that box is asked once for another one.
 """
 
 from collections.abc import Callable
@@ -19,11 +20,11 @@ from callbox.audio.recorder import LONGEST_MS
 from callbox.audio.tones import Tone
 from callbox.base.time import Instant, earliest
 from callbox.conversations.admission import welcome_text
-from callbox.conversations.items import BlobKey, VoiceItem, is_coming
+from callbox.conversations.items import BlobKey, VoiceItem, is_coming, sound_is_here
 from callbox.conversations.stores import Delete, DeleteSound, Put, PutSound, Write
 from callbox.crypto.blobs import open_blob
 from callbox.crypto.errors import Untrusted
-from callbox.wire.bodies import Heard
+from callbox.wire.bodies import Heard, OwnVoiceWanted
 from callbox.wire.codec import PART_BYTES
 from callbox.wire.signals import Accepted, BlobPart, Denied, DropBlob, GetPart, ServerMessage
 
@@ -58,6 +59,7 @@ class Downloads:
         self._paused = False
         self._not_before: dict[bytes, Instant] = {}
         self._tries: dict[bytes, int] = {}
+        self._asked: set[bytes] = set()  # for another copy
 
     @property
     def deadline(self) -> Instant | None:
@@ -73,6 +75,18 @@ class Downloads:
     def session_lost(self) -> None:
         """Nothing will be answered any more."""
         self._current = None
+
+    def copy_named(self, item: VoiceItem) -> list[Write]:
+        """Another box of ours tells what was spoken there, and where a copy of it is; return what belongs to that."""
+        known = self._post.threads.get(item.id)
+        if known is None:
+            return self._post.threads.voice_elsewhere(item)
+        if not isinstance(known, VoiceItem) or not known.outgoing or item.blob is None:
+            return []
+        if sound_is_here(known):
+            self._done.add(item.blob.at)
+            return [_note_done(item.blob.at)]
+        return [DeleteSound(item.id), *self._post.threads.voice_elsewhere(item)]
 
     def tick(self) -> None:
         """Go on after a wait or a call."""
@@ -108,7 +122,7 @@ class Downloads:
 
     def _get(self, item: VoiceItem, blob: BlobKey, sealed: bytearray) -> None:
         part, number = len(sealed) // PART_BYTES, blob.at or item.id
-        if not self._is_coming(item.id):
+        if not self._is_coming(item.id, blob):
             self._current = None
             self.pump()
         elif part >= blob.parts:
@@ -123,7 +137,7 @@ class Downloads:
                 if isinstance(message, BlobPart) and (message.blob, message.part) == (number, part):
                     sealed.extend(message.data)
                     kept = PutSound(item.id, item.contact, part, message.data)
-                    self._core.commit([kept] if self._is_coming(item.id) else [], then=go_on)
+                    self._core.commit([kept] if self._is_coming(item.id, blob) else [], then=go_on)
                 else:
                     self._denied(item, blob, message)
 
@@ -133,11 +147,15 @@ class Downloads:
 
             self._core.request(lambda request: GetPart(request, number, part), answered)
 
-    def _is_coming(self, item_id: bytes) -> bool:
-        return is_coming(self._post.threads.get(item_id))
+    def _is_coming(self, item_id: bytes, blob: BlobKey) -> bool:
+        """Say whether it is still to be fetched, and from there."""
+        item = self._post.threads.get(item_id)
+        return isinstance(item, VoiceItem) and is_coming(item) and item.blob == blob
 
     def _denied(self, item: VoiceItem, blob: BlobKey, message: ServerMessage) -> None:
-        if not isinstance(message, Denied) or message.why == "no-blob":
+        if isinstance(message, Denied) and message.why == "no-blob" and item.outgoing:
+            self._lose(item, blob, "")
+        elif not isinstance(message, Denied) or message.why == "no-blob":
             self._try_again(item, blob, "the server does not have it any more")
         else:
             self._wait(item.id, max(float(message.retry_after_s), SOON_S))
@@ -160,8 +178,19 @@ class Downloads:
 
     def _lose(self, item: VoiceItem, blob: BlobKey, problem: str) -> None:
         self._current = None
-        number, lost = blob.at or item.id, self._post.threads.voice_lost(item.id, problem)
-        self._core.commit([*lost, DeleteSound(item.id), _note_done(number)], then=lambda: self._is_done(number))
+        if not self._is_coming(item.id, blob):
+            self.pump()
+            return
+        number, writes = blob.at or item.id, self._post.threads.voice_lost(item.id, problem)
+        if item.outgoing and item.id not in self._asked:
+            self._asked.add(item.id)
+            writes += self._post.letters_to(self._core.identity.account, OwnVoiceWanted(item.id))
+
+        def stored() -> None:
+            self._post.pump()
+            self._is_done(number)
+
+        self._core.commit([*writes, DeleteSound(item.id), _note_done(number)], then=stored)
 
     def _whole(self, item: VoiceItem, blob: BlobKey, sealed: bytes) -> None:
         """Everything is here: is it what was sent, and can it be heard?"""

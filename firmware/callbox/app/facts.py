@@ -6,7 +6,7 @@ from callbox.audio.facts import Meter
 from callbox.base.time import Instant
 from callbox.calls.state import CallView
 from callbox.conversations.contacts import Consent, Contact
-from callbox.conversations.items import CallItem, Item, VoiceItem, sound_is_here
+from callbox.conversations.items import CallItem, Item, VoiceItem, sound_is_here, trouble_with
 
 
 def call_facts(call: CallView, code: str, now: Instant) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def item_facts(item: Item) -> dict[str, Any]:
         return facts | {
             "duration_s": round(item.duration_ms / 1000, 1),
             "state": item.state,
-            "problem": item.problem,
+            "problem": trouble_with(item),
             "here": sound_is_here(item),
         }
     return facts | {"text": item.text, "state": item.state, "ready_made": item.ready_made, "problem": item.problem}

@@ -37,6 +37,7 @@ from callbox.wire.bodies import (
     OwnRecords,
     OwnText,
     OwnVoice,
+    OwnVoiceWanted,
     Probe,
     Text,
     VoiceMessage,
@@ -200,7 +201,7 @@ class Inbox:
                         call_id, contact, self._people.controls, core.wall_ms, knock=knock
                     )
                     writes += missed
-            case DeviceList() | OwnRecords() | OwnText() | OwnVoice() | OwnCall() | OwnMarks():
+            case DeviceList() | OwnRecords() | OwnText() | OwnVoice() | OwnVoiceWanted() | OwnCall() | OwnMarks():
                 writes += self.on_own(account, inner.body)
             case Probe():
                 writes += self._outbox.reseal(record.device)
@@ -211,7 +212,7 @@ class Inbox:
             self._acknowledge(envelope)
             if isinstance(inner.body, Text) and welcome != "drop":
                 self.on_text(welcome)
-            elif isinstance(inner.body, VoiceMessage | OwnVoice):
+            elif isinstance(inner.body, VoiceMessage | OwnVoice | OwnVoiceWanted):
                 self.on_voice()
             self.pump()
 

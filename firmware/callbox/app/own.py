@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from callbox.app.agreeing import AHEAD, Agreeing
+from callbox.app.agreeing import Agreeing
 from callbox.app.backup import sealed_backup
 from callbox.app.control import Control, Facts, failure
 from callbox.app.core import Core
@@ -13,13 +13,14 @@ from callbox.app.linking import Linking
 from callbox.app.moving import Moving
 from callbox.app.own_devices import TABLE as OWN_DEVICES
 from callbox.app.own_devices import OwnDevices
+from callbox.app.own_items import AHEAD, OwnItems
 from callbox.app.people import People
 from callbox.app.post import Post
 from callbox.app.saved import Saved
 from callbox.base.time import Instant, earliest
 from callbox.conversations.agreement import TABLE as RECORDS
 from callbox.conversations.stores import Write
-from callbox.wire.bodies import Body, DeviceList
+from callbox.wire.bodies import Body, DeviceList, OwnRecords
 from callbox.wire.signals import DevicesChanged, LinkAsked, Moved, Welcome
 
 ASK_AGAIN_S = 30.0
@@ -47,7 +48,8 @@ class Own:
         load = saved.store.load
         self.moving = Moving(core, saved.membership, busy)
         self.devices = OwnDevices(core, directory, load(OWN_DEVICES))
-        self.agreeing = Agreeing(core, self.devices, people, post, load(RECORDS), load(AHEAD))
+        self.agreeing = Agreeing(core, self.devices, people, post, load(RECORDS))
+        self.items = OwnItems(core, self.devices, post, load(AHEAD))
         self.linking = Linking(core, self.devices, lambda: self.moving.address, saved.membership.server_id)
         self.devices.on_joined = self.agreeing.joined
         self.devices.tell_contacts = self._tell_contacts
@@ -103,13 +105,16 @@ class Own:
         self.moving.tick()
         self.linking.tick()
         self.agreeing.tick()
+        self.items.tick()
 
     def _take(self, account: str, body: Body) -> list[Write]:
         """Take a letter about devices: anybody's about their own, all else only of a device of ours."""
         if isinstance(body, DeviceList):
             self._directory.told(account, body.records)
             return []
-        return self.agreeing.take(body) if account == self._core.identity.account else []
+        if account != self._core.identity.account:
+            return []
+        return self.agreeing.take(body) if isinstance(body, OwnRecords) else self.items.take(body)
 
     def _gap(self) -> None:
         """The server was restored, or this box was: letters are handed over again, siblings compare everything."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from callbox.app.core import Core
-from callbox.app.own_voices import OwnVoices
+from callbox.app.own_voices import UNMADE, OwnVoices
 from callbox.app.post import Post
 from callbox.audio.facts import Play
 from callbox.audio.tones import Tone
@@ -123,16 +123,18 @@ class Uploads:
         return next(jobs, None) or self._next_copy()
 
     def _next_copy(self) -> Job | None:
-        item, copy = next(iter(self._copies.waiting()), (None, None))
-        if item is None or copy is None or copy.at in self._not_before or item.id in self._unstored:
-            return None
-        return Job(item, copy, self._core.identity.account, own=True)
+        jobs = (Job(item, copy, self._core.identity.account, own=True) for item, copy in self._copies.waiting())
+        job = next(jobs, None)
+        return None if job is None or job.number in self._not_before or job.item.id in self._unstored else job
 
     def _read(self, job: Job, content: bytes | None) -> None:
         if self._current is not job:
             return
         if content is None:
             self._wait(job, RETRY_S)
+            return
+        if job.blob == UNMADE:
+            self._make(job, content)
             return
         sealed = seal_blob(content, job.number, job.blob.key)
         if digest_of(sealed) != job.blob.digest:
@@ -146,6 +148,14 @@ class Uploads:
                 self._denied(job, message)
 
         self._core.request(lambda number: BeginBlob(number, job.number, job.account, job.blob.parts), answered)
+
+    def _make(self, job: Job, content: bytes) -> None:
+        """Another box of ours wants a copy of what was spoken here."""
+        self._current = None
+        if content:
+            self._core.commit(self._copies.made(job.item.id, content), then=self.pump)
+        else:
+            self._unsent(job, "its sound is gone")
 
     def _put(self, job: Job, sealed: bytes, part: int) -> None:
         """Hand over one part and go on with the next once it is safe."""

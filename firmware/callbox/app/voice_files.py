@@ -11,7 +11,7 @@ from callbox.app.voice_messages import VoiceMessages
 from callbox.audio import ogg
 from callbox.audio.recorder import LONGEST_MS, MOST_S
 from callbox.base.errors import WrongUse
-from callbox.conversations.items import VoiceItem, sound_is_here
+from callbox.conversations.items import VoiceItem, sound_is_here, trouble_with
 from callbox.crypto.blobs import MAX_CONTENT_BYTES
 
 
@@ -51,7 +51,7 @@ class VoiceFiles:
         def read(content: bytes | None) -> None:
             sound = base64.b64encode(content or b"").decode()
             answer = {"ok": True, "id": item.id.hex(), "contact": item.contact, "sound": sound}
-            answers.append(answer if content else failure("The sound of this message is not here.", item.problem))
+            answers.append(answer if content else failure("The sound of this message is not here.", trouble_with(item)))
 
         self._core.read_sound(item.id, read)
         control.wait(ask, lambda: answers[0] if answers else None, failure("The card is too slow."))
@@ -66,6 +66,6 @@ class VoiceFiles:
             what = "Several voice messages begin" if found else "No voice message begins"
             raise WrongUse(f"{what} with {prefix!r}.", "`callbox messages` shows their numbers.")
         if not sound_is_here(found[0]):
-            why = found[0].problem or "It is still being fetched."
+            why = trouble_with(found[0]) or "It is still being fetched."
             raise WrongUse("The sound of this message is not here.", why)
         return found[0]

@@ -59,7 +59,7 @@ class VoiceMessages:
         self.copies = OwnVoices(core, post, saved.store.load(COPIES))
         self.uploads = Uploads(core, post, self.copies, self._line_is_free)
         self.downloads = Downloads(core, people, post, saved, self._line_is_free)
-        post.inbox.on_voice = self.downloads.pump
+        post.inbox.on_voice = self._pump
 
     # --- recording ----------------------------------------------------------------------------------------------
 
@@ -164,6 +164,11 @@ class VoiceMessages:
             self.release()
         self.uploads.tick()
         self.downloads.tick()
+
+    def _pump(self) -> None:
+        """A letter about voice messages was taken."""
+        self.uploads.pump()
+        self.downloads.pump()
 
     def session_up(self, welcome: Welcome) -> None:
         """There is a session."""

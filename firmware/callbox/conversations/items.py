@@ -32,6 +32,9 @@ VoiceState = Literal["queued", "sent", "coming", "delivered", "heard", "unsent",
 letter that names them is safe at the server, `delivered` when the sound is on a device."""
 
 
+NO_SOUND = "its sound is on the box where it was spoken"
+
+
 class BlobKey(msgspec.Struct, frozen=True):
     """How the sealed sound of a voice message lies at the server, and its key; kept only while it is on its way."""
 
@@ -53,6 +56,7 @@ class VoiceItem(msgspec.Struct, frozen=True, tag="voice"):
     letter: bytes = b""  # message id of the letter that names it; b"": not written yet
     blob: BlobKey | None = None
     problem: str = ""
+    silent: bool = False  # ours, from another box of ours: its sound did not get here
 
 
 class CallItem(msgspec.Struct, frozen=True, tag="call"):
@@ -82,7 +86,12 @@ def is_coming(item: Item | None) -> bool:
 
 def sound_is_here(item: VoiceItem) -> bool:
     """Say whether what is stored of it is its whole sound, not sealed parts or nothing."""
-    return not is_coming(item) and item.state != "lost"
+    return not is_coming(item) and item.state != "lost" and not item.silent
+
+
+def trouble_with(item: VoiceItem) -> str:
+    """Return what is wrong with a voice message, or nothing."""
+    return ", ".join(filter(None, (item.problem, NO_SOUND if item.silent else "")))
 
 
 def is_unread(item: Item) -> bool:

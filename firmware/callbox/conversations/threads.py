@@ -162,15 +162,20 @@ class Threads:
 
     def voice_elsewhere(self, item: VoiceItem) -> list[Write]:
         """Our person spoke on another box; the sound is to be fetched unless it has no blob."""
-        return [] if item.id in self._items else self._keep(item)
+        known = self._items.get(item.id)
+        if isinstance(known, VoiceItem):
+            item = msgspec.structs.replace(known, blob=item.blob, silent=item.silent)
+        return self._keep(item)
 
     def voice_came(self, item_id: bytes, duration_ms: int) -> list[Write]:
         """The sound is here, stored with these writes: it blinks, and nothing of the blob is needed any more."""
         return self._fetched(item_id, "delivered", duration_ms=duration_ms)
 
     def voice_lost(self, item_id: bytes, problem: str) -> list[Write]:
-        """The sound will never come."""
-        return self._fetched(item_id, "lost", problem=problem)
+        """The sound will not come."""
+        item = self._items.get(item_id)
+        ours = item is not None and item.outgoing
+        return self._fetched(item_id, "lost", silent=True) if ours else self._fetched(item_id, "lost", problem=problem)
 
     def voices(self, state: VoiceState) -> list[VoiceItem]:
         """Return the voice messages in this state, oldest first."""

@@ -23,6 +23,7 @@ from callbox.wire.bodies import (
     OwnRecords,
     OwnText,
     OwnVoice,
+    OwnVoiceWanted,
     Probe,
     Text,
     VoiceMessage,
@@ -43,6 +44,7 @@ _CLASSES_OF_BODY: dict[type, frozenset[str]] = {body: frozenset({"call"}) for bo
     OwnRecords: frozenset({"mail"}),
     OwnText: frozenset({"mail"}),
     OwnVoice: frozenset({"mail"}),
+    OwnVoiceWanted: frozenset({"mail"}),
     OwnCall: frozenset({"mail"}),
     OwnMarks: frozenset({"mail"}),
 }

@@ -147,7 +147,7 @@ class OwnText(msgspec.Struct, frozen=True, tag="own-text"):
 class OwnVoice(msgspec.Struct, frozen=True, tag="own-voice"):
     """To our own devices: a voice message that was spoken on this one, how far it is, and its copy for them.
 
-    `sound` is None where the server takes no copy.
+    `sound` is None where the server takes no copy. `problem`: why it was not sent.
     """
 
     message_id: bytes
@@ -155,6 +155,13 @@ class OwnVoice(msgspec.Struct, frozen=True, tag="own-voice"):
     duration_ms: Number
     mark: Words
     sound: VoiceMessage | None = None
+    problem: Words = ""
+
+
+class OwnVoiceWanted(msgspec.Struct, frozen=True, tag="own-voice-wanted"):
+    """To our own devices: the copy of this voice message is gone; whoever it was spoken on makes another one."""
+
+    message_id: bytes
 
 
 class OwnCall(msgspec.Struct, frozen=True, tag="own-call"):
@@ -170,10 +177,14 @@ class OwnCall(msgspec.Struct, frozen=True, tag="own-call"):
 
 
 class OwnMarks(msgspec.Struct, frozen=True, tag="own-marks"):
-    """To our own devices: how far messages and calls have come; heard ones blink no more."""
+    """To our own devices: how far messages and calls have come; heard ones blink no more.
+
+    `problem`: why they are unsent, as the server said it.
+    """
 
     messages: tuple[bytes, ...]
-    mark: Literal["sent", "delivered", "heard"]
+    mark: Literal["sent", "delivered", "heard", "unsent"]
+    problem: Words = ""
 
 
 Body = (
@@ -194,6 +205,7 @@ Body = (
     | OwnRecords
     | OwnText
     | OwnVoice
+    | OwnVoiceWanted
     | OwnCall
     | OwnMarks
 )
