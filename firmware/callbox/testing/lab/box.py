@@ -1,8 +1,9 @@
-"""A box as `callbox run` makes it, but for its sound: frames with their number and time, noted where they arrive.
+"""A box as `callbox run` makes it, but for its sound card: numbered frames in place of sound, or a voice by the clock.
 
-    python -m callbox.testing.lab.box FOLDER PACKET_MS BYTES      writes FOLDER/sent and FOLDER/arrived
+    python -m callbox.testing.lab.box FOLDER frames PACKET_MS BYTES    writes FOLDER/sent and FOLDER/arrived
+    python -m callbox.testing.lab.box FOLDER voice WAV                 writes FOLDER/sound.npz and FOLDER/cycles.npy
 
-Sealing, queues, lanes, transport, session and decisions are the real ones.
+Sealing, queues, lanes, transport, session and decisions are the real ones; with a voice, the whole sound engine is.
 """
 
 import asyncio
@@ -10,25 +11,32 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from callbox.app import main
-from callbox.app.assembly import open_box, transport_to
+from callbox.app.assembly import cleaning_of, open_box, transport_to
 from callbox.app.boards import find_board
 from callbox.app.control_socket import ControlSocket
 from callbox.app.home import Home
+from callbox.app.settings import BoxSettings
 from callbox.app.world import World
 from callbox.audio.devices.simulated import SimulatedDevices
+from callbox.audio.devices.wav import read_wav
 from callbox.audio.engine import Engine
 from callbox.audio.facts import Command, Fact, FirstAudio, Open, OpenSound, Seal, SoundOpened, StartMedia, StopMedia
+from callbox.audio.steps import STEPS
 from callbox.base.queues import BoundedQueue
 from callbox.base.time import Instant
 from callbox.panel.pins import open_pins
+from callbox.testing.lab.card import ClockCards
 from callbox.testing.lab.frames import STAMP, write_times
 from callbox.wire.media import FrameKind, PlainFrame, pack_plain, unpack_plain
 
 _LONGEST_PAUSE_S = 0.05
+_STEP_NUMBER = {step.name: number for number, step in enumerate(STEPS)}
 
 
 class StampingQueue(BoundedQueue[bytes]):
@@ -108,27 +116,47 @@ class FrameEngine(Engine):
         self.arrived.setdefault(number, came_at)
 
 
-async def live(folder: Path, packet_ms: int, payload_bytes: int) -> None:
+class VoiceEngine(Engine):
+    """The engine itself; after each cycle with media, what the jitter buffer did and which step is sent is noted."""
+
+    def __init__(self, folder: Path, wav: Path, settings: BoxSettings, facts: Callable[[Fact], None]) -> None:
+        super().__init__(ClockCards(read_wav(wav), folder), facts, cleaning_of(settings.sound))
+        self._file = folder / "cycles.npy"
+        self._noted: list[tuple[float, ...]] = []
+
+    def cycle(self, now: Instant) -> float:
+        pause_s = super().cycle(now)
+        stats = self.stats()
+        if stats.step_name:
+            step = _STEP_NUMBER[stats.step_name]
+            self._noted.append((now, stats.concealed, stats.delay_ms, stats.target_ms, stats.lost, step))
+        elif self._noted:
+            np.save(self._file, np.array(self._noted))
+            self._noted.clear()
+        return pause_s
+
+
+def engine_for(folder: Path, settings: BoxSettings, kind: str, given: Sequence[str]) -> Callable[..., Engine]:
+    """Return what makes the engine that the command line asks for."""
+    if kind == "voice":
+        return lambda facts: VoiceEngine(folder, Path(given[0]), settings, facts)
+    return lambda facts: FrameEngine(folder, int(given[0]), int(given[1]), facts)
+
+
+async def live(folder: Path, kind: str, given: Sequence[str]) -> None:
     """Be a box until the process is asked to end."""
     home = Home(folder)
     settings = home.settings()
     box, saved = open_box(home, settings)
     pins = open_pins(settings.panel.backend, find_board(settings.panel.board))
-    engines: list[FrameEngine] = []
-
-    def make(facts: Callable[[Fact], None]) -> Engine:
-        engines.append(FrameEngine(folder, packet_ms, payload_bytes, facts))
-        return engines[-1]
-
+    make = engine_for(folder, settings, kind, given)
     world = World(saved.store, pins, make, transport_to(saved), ControlSocket(home.control_socket))
     await world.start()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, world.stopping)
     with contextlib.suppress(asyncio.CancelledError):
         await main.run(box, world)
     await world.stop()
-    for engine in engines:
-        engine.save()
 
 
 if __name__ == "__main__":
-    asyncio.run(live(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(live(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))

@@ -18,7 +18,8 @@ class Conditions:
 
     `loss` is the share of time or packets that is lost: each packet for itself, or, with `spell_ms`, everything within
     spells of that mean length (Gilbert). `jitter_ms`: the delay of each packet is drawn from delay +- jitter; packets
-    stay in order unless `reorder`. `rate_kbps` with at most `queue_ms` waiting, more is dropped. Every `dark_every_s`
+    stay in order unless `reorder`. `rate_kbps` with at most `queue_ms` waiting, more is dropped; after `halved_after_s`
+    it is half of that. Every `dark_every_s`
     nothing passes for `dark_s`; every `spike_every_s` all packets are held for `spike_ms`.
     """
 
@@ -28,6 +29,7 @@ class Conditions:
     spell_ms: float = 0.0
     rate_kbps: float = 0.0
     queue_ms: float = 400.0
+    halved_after_s: float = 0.0
     dark_every_s: float = 0.0
     dark_s: float = 0.0
     spike_every_s: float = 0.0
@@ -45,8 +47,12 @@ CONDITIONS: Mapping[str, Conditions] = {
     "jitter": Conditions(delay_ms=40, jitter_ms=20),
     "jitter-reorder": Conditions(delay_ms=40, jitter_ms=20, reorder=True),
     "narrow": Conditions(delay_ms=25, rate_kbps=80),
+    "halved": Conditions(delay_ms=25, rate_kbps=64, halved_after_s=8),
+    "thin": Conditions(delay_ms=25, rate_kbps=25),
     "dark-half": Conditions(delay_ms=25, dark_every_s=10, dark_s=0.5),
-    "dark-2": Conditions(delay_ms=25, dark_every_s=20, dark_s=2),
+    "dark-2": Conditions(delay_ms=25, dark_every_s=12, dark_s=2),
+    "dark-5": Conditions(delay_ms=25, dark_every_s=15, dark_s=5),
+    "dark-20": Conditions(delay_ms=25, dark_every_s=25, dark_s=20),
     "spikes": Conditions(delay_ms=25, spike_every_s=5, spike_ms=500),
 }
 """The rows, by name. Delays are one way."""

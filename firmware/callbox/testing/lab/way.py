@@ -50,7 +50,8 @@ class OneWay:
         begins = max(now, self._free_at)
         if begins - now > conditions.queue_ms / 1000:
             return None
-        self._free_at = begins + size * 8 / (conditions.rate_kbps * 1000)
+        halved = 0.0 < conditions.halved_after_s <= now - self._began
+        self._free_at = begins + size * 8 / (conditions.rate_kbps * (500 if halved else 1000))
         return self._free_at
 
     def _dark(self, now: Instant) -> bool:
