@@ -22,9 +22,15 @@ from callbox.app.keeping import Locked, key_mode, seal_key, store_key, unlocked_
 from callbox.app.locked import LockedBox
 from callbox.app.main import main
 from callbox.app.phrases import load_phrases
+from callbox.app.settings import SoundSettings
+from callbox.audio.devices.simulated import SimulatedDevices
+from callbox.audio.engine import Engine
 from callbox.audio.facts import Play, PlaySpeech
+from callbox.audio.speech.simulated import SimulatedVoice
 from callbox.base.errors import CallboxError
+from callbox.base.frames import CYCLE_SAMPLES, silence
 from callbox.crypto.sealed_file import Costs
+from callbox.testing.ears import TimedCard
 
 KEY = b"k" * 32
 CHEAP = Costs(memory_kib=64, passes=1, lanes=1)
@@ -34,7 +40,7 @@ class Case:
     """A locked box and what it wanted done, oldest first."""
 
     def __init__(self, speaks: bool = True) -> None:
-        self.box = LockedBox(find_board("breadboard"), load_phrases("en"), speaks, 0.5)
+        self.box = LockedBox(find_board("breadboard"), load_phrases("en"), speaks, SoundSettings())
         self.now = 100.0
         self.done: list[Any] = []
         self.give(happened.Started())
@@ -72,6 +78,20 @@ def test_it_says_so_at_the_start_and_at_a_press() -> None:
     assert len(case.said()) == 2, "a storm of presses is answered once"
     samples = np.zeros(480, np.int16)
     assert PlaySpeech(samples, 1) in case.give(happened.Spoken(1, samples))
+
+
+def test_its_words_leave_the_speaker() -> None:
+    card = TimedCard("card", lambda: silence(CYCLE_SAMPLES), lambda: 0.0)
+    engine = Engine(SimulatedDevices([card]), lambda fact: None)
+    case = Case()
+    case.give(happened.Spoken(1, SimulatedVoice().say(case.said()[0], "en")))
+    for effect in case.done:
+        if not isinstance(effect, do.Log | do.Speak | do.ShowLights):
+            engine.command(effect)
+    for number in range(400):
+        engine.cycle(number / 100)
+    assert card.ear.words == ["This box is locked."]
+    assert card.opened == 0, "and it is let go of again"
 
 
 @pytest.mark.parametrize("how", ["no voice set", "voice fails"])

@@ -10,7 +10,7 @@ from callbox.app.demo_stage import box_toml
 from callbox.audio.devices.wav import read_wav
 from callbox.audio.speech import open_voice
 from callbox.base.frames import Samples
-from real.processes import KITCHEN, Place, wait_for
+from real.processes import KITCHEN, Place, collect, wait_for
 
 pytestmark = [
     pytest.mark.real,
@@ -26,6 +26,27 @@ def likeness(words: Samples, heard: Samples) -> float:
     power = np.concatenate(([0.0], (line**2).cumsum(), np.full(len(words), (line**2).sum())))
     there = power[len(words) :][: len(heard)] - power[: len(heard)]
     return float((found / np.sqrt((there + 1e6) * (asked**2).sum())).max())
+
+
+@pytest.mark.soak
+def test_a_box_that_is_being_linked_says_the_numbers(place: Place) -> None:
+    place.start_server()
+    place.settings(KITCHEN, box_toml("wav", "", ""))
+    place.start_box(KITCHEN)
+    wait_for(lambda: place.connected(KITCHEN), "connected")
+    speaker = Path(place.home("hall")) / "speaker.wav"
+    speaker.parent.mkdir()
+    place.settings("hall", box_toml("wav", "", str(speaker)).replace('voice = "none"', 'voice = "espeak"'))
+    linking = place.begin("link", "--home", place.home(KITCHEN))
+    assert linking.stdout is not None
+    joining = place.begin("join", linking.stdout.readline().strip(), "--home", place.home("hall"))
+    numbers = collect(linking).out.partition("same numbers:")[2].split("\n")[0].strip()
+    said = open_voice("espeak").say(", ".join(" ".join(group) for group in numbers.split()) + ".", "en")
+    wait_for(lambda: speaker.exists() and likeness(said, read_wav(speaker)) > 0.95, "the numbers are said", 30.0)
+    assert "Linked" in place.must("link", "--confirm", numbers, "--home", place.home(KITCHEN))
+    joined = collect(joining)
+    assert joined.code == 0, joined
+    assert "not spoken" not in joined.err
 
 
 def test_holding_mute_says_how_the_box_is_in_its_language(place: Place) -> None:

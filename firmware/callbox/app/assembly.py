@@ -62,7 +62,7 @@ def open_locked_world(home: Home, settings_file: Path | None = None) -> tuple[Lo
     settings = home.settings(settings_file)
     speech = settings.speech
     box = LockedBox(
-        find_board(settings.panel.board), load_phrases(speech.language), speech.voice != "none", settings.sound.volume
+        find_board(settings.panel.board), load_phrases(speech.language), speech.voice != "none", settings.sound
     )
     world = World(
         MemoryStore(),

@@ -18,7 +18,8 @@ from callbox.app import effects as do
 from callbox.app import events as happened
 from callbox.app.effects import Effect
 from callbox.app.phrases import Phrases
-from callbox.audio.facts import Play, PlaySpeech, SetVolume
+from callbox.app.settings import SoundSettings
+from callbox.audio.facts import CheckSound, Play, PlaySpeech, SetVolume
 from callbox.audio.tones import Tone
 from callbox.base.time import Instant
 from callbox.panel.lights import LightState, lights, next_change
@@ -38,13 +39,13 @@ _LOCKED = {
 class LockedBox:
     """See the module's docstring. `key` is there once it is finished by unlocking."""
 
-    def __init__(self, board: Board, phrases: Phrases, speaks: bool, volume: float) -> None:
+    def __init__(self, board: Board, phrases: Phrases, speaks: bool, sound: SoundSettings) -> None:
         self.finished = False
         self.key: bytes | None = None
         self._board = board
         self._phrases = phrases
         self._speaks = speaks
-        self._volume = volume
+        self._sound = sound
         self._now: Instant = 0.0
         self._effects: list[Effect] = []
         self._shown: dict[str, float] = {}
@@ -81,7 +82,9 @@ class LockedBox:
         return effects
 
     def _started(self) -> None:
-        self._effects += [SetVolume(self._volume), do.Log("warning", "locked: waiting for `callbox unlock`")]
+        sound = self._sound
+        self._effects += [SetVolume(sound.volume), CheckSound(sound.input, sound.output)]
+        self._effects += [do.Log("warning", "locked: waiting for `callbox unlock`")]
         self._say()
 
     def _button_moved(self, event: happened.ButtonMoved) -> None:

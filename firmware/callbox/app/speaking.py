@@ -31,6 +31,13 @@ class Piece:
     own: bool = False
 
 
+def digits(number: str) -> list[str]:
+    """Return a number in groups as it is said: digit by digit, four groups at once."""
+    groups = [" ".join(group) for group in number.split()]
+    lines = (groups[start : start + GROUPS_AT_ONCE] for start in range(0, len(groups), GROUPS_AT_ONCE))
+    return [", ".join(line) + "." for line in lines]
+
+
 def nothing(whole: bool) -> None:
     """Do nothing when an utterance is over."""
 
@@ -72,9 +79,7 @@ class Speaking:
 
     def digits(self, number: str) -> list[Piece]:
         """Return a number in groups, digit by digit, as pieces of four groups."""
-        groups = [" ".join(group) for group in number.split()]
-        lines = [groups[start : start + GROUPS_AT_ONCE] for start in range(0, len(groups), GROUPS_AT_ONCE)]
-        return [Piece(", ".join(line) + ".", self.phrases.language) for line in lines]
+        return [Piece(line, self.phrases.language) for line in digits(number)]
 
     def say(self, key: str, then: Then = nothing, **words: object) -> None:
         """Say one sentence (see `speak`)."""

@@ -94,14 +94,9 @@ def _lock(home: Home) -> None:
         time.sleep(RETRY_S)
 
 
-def _show_numbers(numbers: str) -> None:
-    print(
-        f"The other box shows the same numbers, or something is wrong:  {numbers}\nSay so there, and wait.", flush=True
-    )
-
-
 def _join(options: Options) -> int:
     from callbox.app.joining import join
+    from callbox.app.numbers_aloud import NumbersAloud
     from callbox.wire.cards import parse_invite
 
     invite = parse_invite(options.invite)
@@ -110,7 +105,17 @@ def _join(options: Options) -> int:
     if not home.lock():
         raise CallboxError(f"A box runs in {home.folder}.", "Name another folder for this one: --home")
     progress(f"joining {invite.server} as {invite.name} ...")
-    account = asyncio.run(join(home, invite, _show_numbers))
+    aloud = NumbersAloud(home.settings(), progress)
+
+    def show(numbers: str) -> None:
+        print(f"The other box shows the same numbers, or something is wrong:  {numbers}\nSay so there, and wait.")
+        sys.stdout.flush()
+        aloud.say(numbers)
+
+    try:
+        account = asyncio.run(join(home, invite, show))
+    finally:
+        aloud.stop()
     home.unlock()
     print(f"This box is {account} now. Its folder is {home.folder}; its settings are in {home.settings_file}.")
     return 0
