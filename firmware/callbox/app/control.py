@@ -100,7 +100,7 @@ class Control:
             "hangup": lambda ask, words: self._intent(means.HangUp(), needs_call=True),
             "answer": lambda ask, words: self._reply(means.Answer()),
             "decline": lambda ask, words: self._reply(means.Decline(bool(words.get("with_text")))),
-            "mute": lambda ask, words: self._intent(means.SetMute(bool(words["on"]))),
+            "mute": lambda ask, words: self._mute(bool(words["on"])),
             "calls": lambda ask, words: self._intent(means.SetCalls(bool(words["on"]))),
             "quiet": lambda ask, words: self._intent(means.SetDoNotDisturb(bool(words["on"]))),
             "message": lambda ask, words: post.write(str(words["contact"]), str(words["text"])),
@@ -222,6 +222,12 @@ class Control:
             return failure("There is no call.")
         self._front.do(intent)
         return {"ok": True, "state": self._calling.machine.state}
+
+    def _mute(self, on: bool) -> Facts:
+        done = self._intent(means.SetMute(on))
+        if self._front.muted == on:
+            return done
+        return failure("The microphone is muted by its switch.", "Move the switch: no command can do that for you.")
 
     def _reply(self, intent: Intent) -> Facts:
         """Take up or turn down a call that rings; later, an answer would only look as if it did something."""

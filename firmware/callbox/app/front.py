@@ -241,7 +241,8 @@ class Front:
         return pressed_at is not None and self._muted_since >= pressed_at and not self._mute_switched
 
     def set_mute(self, on: bool, tone: bool = True) -> None:
-        """Close or open the microphone: at once, whatever the network or the far end does."""
+        """Close or open the microphone: at once, whatever network and far end do. A switch has the last word."""
+        on = on or self._mute_switched
         if self.muted == on:
             return
         self.muted, self._muted_since = on, self._core.now
