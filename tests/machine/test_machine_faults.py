@@ -83,6 +83,20 @@ def test_a_machine_that_boots_in_1970_connects(switched_off: Guest) -> None:
     switched_off.story("wait_connected.py", timeout_s=120)
 
 
+def test_a_machine_that_boots_without_cables_and_sound_cards_waits_for_both(
+    switched_off: Guest, figures: Figures
+) -> None:
+    switched_off.kill()
+    switched_off.reset_disk()
+    switched_off.boot(append="guest.without=cards,cables", settled=False)
+    facts = switched_off.story("bare.py", timeout_s=300)
+    undisturbed(facts)
+    assert facts["active"] == ["active"] * 3, "ready without either"
+    assert set(facts["rhythm"]) <= {1.0, 0.2}, "the status light says that it connects, or what is missing"
+    assert facts["connected_s"] <= 15.0
+    figures.record("booted without cable, plugged in: connected", facts["connected_s"], "s")
+
+
 @pytest.mark.parametrize("kind", ["full", "readonly"])
 def test_without_a_disk_calls_go_on_and_nothing_is_promised(guest: Guest, figures: Figures, kind: str) -> None:
     facts = guest.story("disk.py", kind, timeout_s=300)

@@ -13,7 +13,6 @@ from machine.inside.deaths import AFTER_CALL_BEGAN_S, BOXES, flows
 from machine.inside.hands import ask, call, connected, kitchen, now, service, status, tell, until, workshop
 
 FILL = "/var/tmp/fill"
-FAST = 0.2  # each half of the status light's rhythm for a fault
 
 
 def spoil(kind: str) -> None:
@@ -57,7 +56,7 @@ def main(kind: str) -> None:
     promised, facts["refusal"] = texts_until_refused()
     until(lambda: status("kitchen")["fault"], 20, "the box tells of it")
     facts["fault"] = status("kitchen")["fault"]
-    facts["rhythm"] = [round(length, 2) for _, length in kitchen.rhythm("status")]
+    facts["rhythm"] = [round(length, 1) for _, length in kitchen.rhythm("status")]
     call(kitchen, workshop)
     until(lambda: all(map(flows, BOXES)), 10, "voice flows")
     time.sleep(AFTER_CALL_BEGAN_S)

@@ -1,7 +1,9 @@
 #!/bin/bash
 # The hardware that a Raspberry Pi has and QEMU's PC has not. Runs early in the boot, once.
+# `guest.without=cards,cables` on the kernel's command line leaves sound cards unplugged and cables out.
 set -eu
 mkdir -p /run/guest
+without=$(sed -n 's/.*guest\.without=\([a-z,]*\).*/\1/p' /proc/cmdline)
 
 # The 40-pin header: a simulated GPIO chip with a Pi's label and number of lines.
 modprobe -a configfs gpio-sim
@@ -22,7 +24,7 @@ chgrp gpio /sys/class/leds/ACT/{brightness,trigger}
 chmod g+w /sys/class/leds/ACT/{brightness,trigger}
 
 # One sound card for each box: the box on device 0; what goes in and out there is at the other end, device 1.
-modprobe snd-aloop enable=1,1 index=0,1 id=kitchen,workshop pcm_substreams=1,1
+[[ $without == *cards* ]] || modprobe snd-aloop enable=1,1 index=0,1 id=kitchen,workshop pcm_substreams=1,1
 
 # A switch with three cables: server 10.7.0.1, kitchen .2, workshop .3. `ip link set kitchen down` pulls a plug.
 ip link add lan type bridge
@@ -32,7 +34,8 @@ for place in server kitchen workshop; do
     address=$((address + 1))
     ip netns add $place
     ip link add $place type veth peer name eth0 netns $place
-    ip link set $place master lan up
+    ip link set $place master lan
+    [[ $without == *cables* ]] || ip link set $place up
     ip -n $place link set lo up
     ip -n $place address add 10.7.0.$address/24 dev eth0
     ip -n $place link set eth0 up

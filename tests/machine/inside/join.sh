@@ -26,11 +26,13 @@ to_workshop=$(as server callbox-signaling server invite workshop --home $signali
 as kitchen callbox join "$to_kitchen" --home $kitchen
 as workshop callbox-workshop join "$to_workshop" --home $workshop
 
-# The kitchen is the breadboard as it comes; the workshop hangs on the pins that it leaves.
+# The kitchen is the breadboard as it comes; the workshop hangs on the pins that it leaves. Their cards are cables
+# without an echo, and two boxes that look for one on this one core would leave no time for the voice.
 cat >$kitchen/box.toml <<END
 [sound]
 input = "kitchen"
 output = "kitchen"
+echo = "none"
 END
 cat >$workshop/box.toml <<END
 [panel]
@@ -39,6 +41,7 @@ board = "$workshop/board.toml"
 [sound]
 input = "workshop"
 output = "workshop"
+echo = "none"
 END
 cat >$workshop/board.toml <<END
 title = "The workshop's board"
