@@ -176,6 +176,10 @@ def test_contacts_are_a_table_of_even_columns() -> None:
             "<- workshop: missed call, no answer",
         ),
         (
+            {"kind": "call", "outgoing": False, "reason": "cancelled", "answered": False, "knock": True},
+            "<- workshop: missed knock, cancelled",
+        ),
+        (
             {"kind": "call", "outgoing": True, "reason": "hung_up", "answered": True, "duration_s": 61.2},
             "-> workshop: call, 61 s, hung up",
         ),

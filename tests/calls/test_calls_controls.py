@@ -150,6 +150,9 @@ def test_what_the_caller_hears_of_each_refusal(told: Told, reason: Reason, tone:
 )
 def test_an_offer_that_the_server_refuses(why: str, told: Told | None, reason: Reason, notices: int) -> None:
     box = dialing()
+    if reason is Reason.NOT_ALLOWED and told is not None:
+        box.sees(on.OfferDenied(LOW, why, told))
+        assert box.done[-1] == do.SendOffer(LOW, "workshop", True, resume=False), "may it knock?"
     box.sees(on.OfferDenied(LOW, why, told))
     assert box.recorded().reason is reason
     assert len(box.all(do.QueueMissedNotice)) == notices

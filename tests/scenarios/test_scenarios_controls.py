@@ -7,7 +7,7 @@ import pytest
 
 from callbox.testing.box import SimulatedBox
 from callbox.testing.world import World
-from scenarios.acts import all_idle, both_hear, rings, talk
+from scenarios.acts import RING_GUARD_S, all_idle, both_hear, rings, talk
 
 
 @dataclass
@@ -262,16 +262,33 @@ def test_an_unanswered_knock_is_a_line_in_the_thread(world: World) -> None:
     assert workshop.tones == []
 
 
-def test_one_who_may_only_knock_does_not_ring(world: World) -> None:
+def test_one_who_may_only_knock_and_dials_asks_by_a_light(world: World) -> None:
     kitchen, workshop = world.friends("kitchen", "workshop")
     workshop.ask("allow", contact="kitchen", row="knock")
     workshop.ask("synced")
     kitchen.press("dial1")
-    world.run(3.0)
+    world.until(lambda: workshop.state == "ringing", 1.0, "it knocks")
+    rhythm = workshop.rhythm("call", 6.0)
+    assert sum(lit for lit, _ in rhythm) == 3, f"one blink in two seconds: {rhythm}"
     assert workshop.tones == []
-    assert workshop.state == "idle"
-    all_idle(world, kitchen)
-    assert kitchen.call_lines("workshop") == [("not_allowed", False)]
+    kitchen.says("Asking workshop.")
+    call = kitchen.ask("status")["call"]
+    assert (call["contact"], call["knock"]) == ("workshop", True)
+    kitchen.press("talk")
+    all_idle(world, kitchen, workshop)
+    (line,) = workshop.thread("kitchen")
+    assert (line["kind"], line["knock"], line["reason"]) == ("call", True, "cancelled")
+    assert workshop.ask("why")["items"][0]["chain"] == ["calls are enabled", "may knock, not ring"]
+    workshop.press("talk")
+    workshop.says("kitchen knocked just now.")
+    reply = kitchen.ask("call", contact="workshop")
+    assert (reply["ok"], reply["state"]) == (True, "asking")
+    world.run(RING_GUARD_S)
+    workshop.press("talk")
+    both_hear(world, kitchen, workshop)
+    kitchen.ask("message", contact="workshop", text="thanks")
+    world.run(1.0)
+    assert [item["text"] for item in workshop.thread("kitchen") if item["kind"] == "text"] == ["thanks"]
 
 
 def test_one_who_may_only_write_does_not_ring(world: World) -> None:

@@ -100,6 +100,8 @@ class Announcing:
     def _look_at_call(self) -> None:
         alerting, machine = self._calling.alerting, self._calling.machine
         state = "idle" if machine.state == "ringing" and alerting is None else machine.state.value
+        if state == "dialing" and machine.current is not None and machine.current.knock:
+            state = "asking"  # from the beginning, or because it turned out that it may not ring
         if state == self._state:
             return
         before, self._state = self._state, state
@@ -112,8 +114,8 @@ class Announcing:
             self._ended = (view.reason, view.contact)
         elif state == "ringing" and alerting is not None and alerting.loud and announce:
             self._name_at = self._core.now + FIRST_NAME_S
-        elif state == "dialing" and view is not None and announce:
-            self._speaking.say("dialing", name=view.contact)
+        elif state in ("dialing", "asking") and view is not None and announce:
+            self._speaking.say("asking" if view.knock else "dialing", name=view.contact)
         elif state == "idle" and before == "ending" and announce:
             self._say_end()
 

@@ -297,7 +297,8 @@ class Control:
             current = machine.current
             if current is not None and current.contact == contact and current.reason is None:
                 reached = current.far_alerting or machine.state in ("connecting", "talking")
-                return {"ok": True, "state": "ringing", "contact": contact} if reached else None
+                asks = current.knock and machine.state == "dialing"
+                return {"ok": True, "state": "asking" if asks else "ringing", "contact": contact} if reached else None
             reason = self._outcomes.get(call_id, Reason.FAILED)
             what = f"{contact} was not reached: {reason.value.replace('_', ' ')}."
             return {**failure(what, NOT_REACHED.get(reason, "")), "reason": reason.value}

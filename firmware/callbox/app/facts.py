@@ -14,6 +14,7 @@ def call_facts(call: CallView, code: str, now: Instant) -> dict[str, Any]:
     return {
         "contact": call.contact,
         "outgoing": call.outgoing,
+        "knock": call.knock,
         "duration_s": round(now - call.talking_since, 1) if call.talking_since is not None else None,
         "code": code or None,
     }
@@ -63,6 +64,7 @@ def item_facts(item: Item) -> dict[str, Any]:
         return facts | {
             "reason": item.reason.value,
             "answered": item.answered,
+            "knock": item.knock,
             "duration_s": round(item.duration_s, 1),
             "chain": list(item.chain),
             "heard": item.heard,

@@ -151,6 +151,7 @@ class Post:
             answered=call.answered,
             duration_s=call.duration_s,
             chain=call.chain,
+            knock=call.knock,
         )
         if writes:
             self._core.commit(writes)

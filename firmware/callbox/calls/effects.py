@@ -176,6 +176,7 @@ class RecordCall:
     reason: Reason
     duration_s: float
     chain: tuple[str, ...]
+    knock: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ def finish(
     core.done_with(call.call_id, call.contact, now, taken, call.device)
     talked = call.talking_since is not None
     duration_s = now - call.talking_since if call.talking_since is not None else 0.0
-    core.emit(do.RecordCall(call.call_id, call.contact, call.outgoing, talked, reason, duration_s, (*call.chain, *why)))
+    chain = (*call.chain, *why)
+    core.emit(do.RecordCall(call.call_id, call.contact, call.outgoing, talked, reason, duration_s, chain, call.knock))
     if call.outgoing and call.device is None and notice and reason in WORTH_A_NOTICE:
         core.emit(do.QueueMissedNotice(call.call_id, call.contact, rang_ms(call, now), call.knock))
     if (talked or call.acked) and not next_follows:

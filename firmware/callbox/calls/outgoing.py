@@ -123,11 +123,19 @@ def refused(core: Core, _event: object, now: Instant) -> None:
 
 
 def offer_denied(core: Core, event: on.OfferDenied, now: Instant) -> None:
-    """The server refused. Not the end if it had accepted this offer before: it still holds that one."""
+    """The server refused. Not the end if it had accepted this offer before: it still holds that one.
+
+    Who may not ring may perhaps knock.
+    """
     call = the_call(core)
     if call.alerting or took_rival(core, now):
         return
     told_nothing = event.why == "not-allowed" and event.told is None
+    if event.why == "not-allowed" and not told_nothing and not call.knock:
+        call.knock = call.lowered = True
+        send_offer(core)
+        return
+    call.knock = call.knock and not call.lowered
     reason = reason_of_denial(event.why, event.told)
     finish(core, reason, now, why=("server", event.why), notice=not told_nothing)
 

@@ -77,6 +77,7 @@ class LiveCall:
     resuming: bool = False  # we restarted and ask to be let back in
     talking_since: Instant | None = None
     back_since: Instant | None = None  # of the last return to Talking, until it has proven itself
+    lowered: bool = False  # it knocks because it may not ring
     asks: bool = False  # we are the caller of the handshake that the present keys come from
 
     def __post_init__(self) -> None:

@@ -56,7 +56,7 @@ def admit(
     if quiet:
         return Admission("refuse", Reason.QUIET, chain)
     if knock or contact.permission == "knock":
-        why = "only knocked" if knock else "may knock, not ring"
+        why = "may knock, not ring" if contact.permission == "knock" else "only knocked"
         return Admission("light", Reason.KNOCKED, (*chain, why))
     return Admission("ring", None, (*chain, "may ring"))
 

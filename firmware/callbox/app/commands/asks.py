@@ -115,7 +115,7 @@ def _call(options: Options) -> int:
         print_facts(options, reply, "")
         return 0 if reply.get("ok") else 1
     client.checked(reply)
-    print(f"{reply['contact']} rings")
+    print(f"{reply['contact']} {'is asked, by a light' if reply['state'] == 'asking' else 'rings'}")
     return 0
 
 

@@ -69,7 +69,8 @@ def _call_text(status: Facts) -> str:
     if not call:
         return "none" if status["state"] == "idle" else str(status["state"])
     seconds = f", {call['duration_s']:.0f} s" if call.get("duration_s") else ""
-    return f"{status['state']}, {'to' if call['outgoing'] else 'from'} {call['contact']}{seconds}"
+    state = "asking" if call.get("knock") and status["state"] == "dialing" else status["state"]
+    return f"{state}, {'to' if call['outgoing'] else 'from'} {call['contact']}{seconds}"
 
 
 def _microphone_text(status: Facts) -> str:
@@ -121,7 +122,13 @@ def thread_line(item: Facts) -> str:
     reason = str(item["reason"]).replace("_", " ")
     if item["answered"]:
         return f"{when} {arrow} {item['contact']}: call, {item['duration_s']:.0f} s, {reason}"
-    return f"{when} {arrow} {item['contact']}: {'call' if item['outgoing'] else 'missed call'}, {reason}"
+    return f"{when} {arrow} {item['contact']}: {_unanswered(item)}, {reason}"
+
+
+def _unanswered(item: Facts) -> str:
+    if item.get("knock"):
+        return "knock" if item["outgoing"] else "missed knock"
+    return "call" if item["outgoing"] else "missed call"
 
 
 def harmless(text: str) -> str:
