@@ -23,6 +23,7 @@ from callbox.link.events import (
     SessionLost,
     SessionUp,
 )
+from callbox.link.session import PROBE_LANE
 from callbox.link.states import State
 from callbox.wire.codec import encode_message, login_transcript
 from callbox.wire.signals import (
@@ -171,7 +172,7 @@ def test_a_slow_server_that_still_talks_is_not_given_up(rig: "Rig") -> None:
     assert rig.session.up
 
 
-@pytest.mark.parametrize(("in_call", "noticed_s"), [(True, 1.5), (False, 45.0)])
+@pytest.mark.parametrize(("in_call", "noticed_s"), [(True, 10.0), (False, 45.0)])
 def test_a_half_open_connection_is_noticed_in_time(rig: "Rig", in_call: bool, noticed_s: float) -> None:
     rig.up()
     rig.do(rig.session.in_call(in_call, rig.now))
@@ -182,6 +183,66 @@ def test_a_half_open_connection_is_noticed_in_time(rig: "Rig", in_call: bool, no
     assert rig.now - start == pytest.approx(noticed_s)
     assert SessionLost("The server has gone silent.") in rig.seen
     assert CloseLane(0) in rig.seen
+
+
+def silent_in_a_call(rig: "Rig") -> None:
+    rig.up()
+    rig.do(rig.session.in_call(True, rig.now))
+    rig.do(rig.session.want_lanes(1, rig.now))
+    rig.lane_up(1)
+    rig.run_until(rig.now + 1.4)
+    assert OpenLane(PROBE_LANE) not in rig.seen
+    rig.run_until(rig.now + 0.2)
+    assert OpenLane(PROBE_LANE) in rig.seen
+
+
+def test_after_a_moment_of_darkness_the_session_and_its_lanes_are_still_there(rig: "Rig") -> None:
+    silent_in_a_call(rig)
+    rig.run_until(rig.now + 3.0)
+    assert rig.feed(LanePonged(0)) == [CloseLane(PROBE_LANE)]
+    assert rig.feed(LaneOpened(PROBE_LANE)) == []
+    assert rig.session.up
+    assert rig.session.lanes == (1,)
+    assert not [effect for effect in rig.seen if isinstance(effect, SessionLost | Retrying)]
+
+
+def test_a_connection_is_dead_when_the_server_answers_a_fresh_one_and_the_old_stays_silent(rig: "Rig") -> None:
+    silent_in_a_call(rig)
+    effects = rig.feed(LaneOpened(PROBE_LANE))
+    assert SessionLost("The server has gone silent.") in effects
+    assert {CloseLane(0), CloseLane(1), OpenLane(0), CloseLane(PROBE_LANE)} <= set(effects)
+    assert rig.session.state is State.OPENING
+    rig.log_in()
+    assert rig.session.up
+
+
+def test_voice_that_is_heard_again_gives_the_session_time(rig: "Rig") -> None:
+    silent_in_a_call(rig)
+    rig.session.media_heard(rig.now)
+    assert CloseLane(PROBE_LANE) in rig.do(rig.session.tick(rig.now))
+    rig.feed(LaneOpened(PROBE_LANE))
+    assert rig.session.up
+
+
+@pytest.mark.parametrize("end", ["stop", "hang up", "closed"])
+def test_a_probe_ends_with_what_it_asks_about(rig: "Rig", end: str) -> None:
+    silent_in_a_call(rig)
+    if end == "stop":
+        effects = rig.do(rig.session.stop(rig.now))
+    elif end == "closed":
+        effects = rig.feed(LaneClosed(0, "gone"))
+    else:
+        effects = rig.do(rig.session.in_call(False, rig.now))
+    assert CloseLane(PROBE_LANE) in effects
+    assert rig.feed(LaneOpened(PROBE_LANE)) == []
+
+
+def test_a_probe_is_repeated_while_nothing_answers(rig: "Rig") -> None:
+    silent_in_a_call(rig)
+    before = rig.seen.count(OpenLane(PROBE_LANE))
+    rig.run_until(rig.now + 5.0)
+    assert rig.seen.count(OpenLane(PROBE_LANE)) >= before + 2
+    assert rig.session.up
 
 
 def test_in_a_call_attempts_follow_closely_for_the_whole_grace(rig: "Rig") -> None:

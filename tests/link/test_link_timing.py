@@ -49,12 +49,13 @@ def pings_until_dead(heartbeat: Heartbeat, limit: float) -> tuple[list[float], f
     while (now := heartbeat.deadline) <= limit:
         if heartbeat.dead(now):
             return pings, now
+        heartbeat.listen(now)
         if heartbeat.ping_due(now):
             pings.append(now)
     return pings, None
 
 
-@pytest.mark.parametrize(("in_call", "pings", "dead"), [(False, [20.0, 40.0], 45.0), (True, [0.5, 1.0], 1.5)])
+@pytest.mark.parametrize(("in_call", "pings", "dead"), [(False, [20.0, 40.0], 45.0), (True, [0.5, 1.0], 10.0)])
 def test_silence_is_noticed_in_time(in_call: bool, pings: list[float], dead: float) -> None:
     assert pings_until_dead(Heartbeat(TIMING, in_call, 0.0), 100.0) == (pings, dead)
 
@@ -74,8 +75,11 @@ def test_a_call_counts_its_stricter_limit_from_its_start() -> None:
     heartbeat = Heartbeat(TIMING, False, 0.0)
     heartbeat.set_in_call(True, 19.0)
     assert heartbeat.ping_due(19.0)
-    assert not heartbeat.dead(20.4)
-    assert heartbeat.dead(20.5)
+    assert not heartbeat.listen(20.4)
+    assert heartbeat.listen(20.5)
+    heartbeat.heard(20.6)
+    assert not heartbeat.listen(21.0)
+    assert not heartbeat.dead(30.0)
 
 
 def test_own_sleep_proves_nothing_about_the_other_end() -> None:
@@ -84,8 +88,10 @@ def test_own_sleep_proves_nothing_about_the_other_end() -> None:
     woke = 500.0
     assert not heartbeat.dead(woke)
     assert heartbeat.ping_due(woke)
-    assert not heartbeat.dead(woke + 0.9)
-    assert heartbeat.dead(woke + 1.0)
+    assert not heartbeat.listen(woke + 0.9)
+    assert heartbeat.listen(woke + 1.0)
+    assert not heartbeat.dead(woke + 9.4)
+    assert heartbeat.dead(woke + 9.5)
 
 
 def test_doubt_asks_at_once_and_gives_no_more_time_than_a_call() -> None:

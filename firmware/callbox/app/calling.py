@@ -113,6 +113,8 @@ class Calling:
     def feed(self, event: happened.Event | None) -> None:
         """Give the machine one event (None: only the time); what its effects cause is handled after it, in order."""
         self._events.append(event)
+        if isinstance(event, happened.MediaBack):
+            self._core.link.media_heard(self._core.now)
         if self._feeding:
             return
         self._feeding = True

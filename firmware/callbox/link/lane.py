@@ -25,7 +25,7 @@ from callbox.link.events import (
     SendOnLane,
     TransportEvent,
 )
-from callbox.link.refusals import OTHER_CERTIFICATE_CURE, OTHER_VERSION, REFUSALS, Refusal
+from callbox.link.refusals import OTHER_CERTIFICATE_CURE, OTHER_VERSION, REFUSALS, SILENT, Refusal
 from callbox.link.states import CONNECTED, TABLE, Cause, State
 from callbox.link.timing import Backoff, Heartbeat, Timing
 from callbox.wire.codec import decode_server_message, encode_message
@@ -91,6 +91,11 @@ class LaneMachine:
     def up(self) -> bool:
         return self.state is State.UP
 
+    @property
+    def silent(self) -> bool:
+        """Say whether nothing has come for long, in a call: perhaps the lane is dead, perhaps the network is dark."""
+        return self._heartbeat is not None and self._heartbeat.silent
+
     def start(self, now: Instant) -> list[Outcome]:
         return self._open(Cause.STARTED, now)
 
@@ -129,10 +134,16 @@ class LaneMachine:
             return self.fail(Refusal(_TOO_SLOW[self.state]), now)
         if self._heartbeat is not None:
             if self._heartbeat.dead(now):
-                return self.fail(Refusal("The server has gone silent."), now)
+                return self.fail(SILENT, now)
+            self._heartbeat.listen(now)
             if self._heartbeat.ping_due(now):
                 return [PingLane(self.lane)]
         return []
+
+    def reassure(self, now: Instant) -> None:
+        """The server was heard on another lane."""
+        if self._heartbeat is not None:
+            self._heartbeat.heard(now)
 
     def handle(self, event: TransportEvent, now: Instant) -> list[Outcome]:
         """Take what the transport reports of this lane. In an unconnected state only opening can go on or fail."""

@@ -62,6 +62,7 @@ REFUSALS: Mapping[RefusedWhy, Refusal] = {
     "stopping": Refusal("The server is stopping."),
 }
 
+SILENT = Refusal("The server has gone silent.")
 OTHER_SERVER = Refusal(
     "What answers at the server's address is another server than the one this box joined.",
     "Check the address in box.toml; if the server was set up anew, join again with a new invite: callbox join INVITE.",

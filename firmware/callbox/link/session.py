@@ -4,6 +4,9 @@
     transport: LaneOpened, LaneReceived, ... -------+--> Session --> effects down (lanes) and up (the box)
     the clock: tick at `deadline` ------------------+
 
+In a call, a connection that has gone silent is not given up at once: after a moment of darkness it is heard again
+before any new one could be. Only when the server answers a fresh one (the probe) and not the old, the old one is dead.
+
 It tries for ever. A request is answered exactly once: by the server, or with None when the session went first; the
 box then submits again in the next session, and the server takes the same letter twice for one.
 """
@@ -16,11 +19,13 @@ from callbox.base.chance import Chance
 from callbox.base.time import Instant, earliest
 from callbox.link.events import (
     CONTROL_LANE,
+    CloseLane,
     EpochRolledBack,
     Incoming,
     LaneReceived,
     LinkEffect,
     LinkFault,
+    OpenLane,
     Replied,
     Reply,
     Retrying,
@@ -30,9 +35,9 @@ from callbox.link.events import (
     TransportEvent,
 )
 from callbox.link.lane import LaneAdmitted, LaneFailed, LaneHeard, LaneMachine, Outcome
-from callbox.link.lanes import LaneSet
-from callbox.link.refusals import OTHER_SERVER, Refusal
-from callbox.link.states import State
+from callbox.link.lanes import MAX_LANES, LaneSet
+from callbox.link.refusals import OTHER_SERVER, SILENT, Refusal
+from callbox.link.states import CONNECTED, State
 from callbox.link.timing import Timing
 from callbox.wire.codec import encode_message, login_transcript
 from callbox.wire.records import SignedRecord
@@ -45,6 +50,7 @@ from callbox.wire.signals import (
 )
 
 NONCE_BYTES = 32
+PROBE_LANE = MAX_LANES + 1
 _SILENT_SERVER = Refusal("The server does not answer what it was asked.")
 
 
@@ -80,6 +86,8 @@ class Session:
         openings = count(1)
         self._control = LaneMachine(CONTROL_LANE, self._prove, timing, chance, openings)
         self._lanes = LaneSet(server_id, timing, chance, openings)
+        self._openings = openings
+        self._probe: LaneMachine | None = None  # does the server answer while the session is silent?
         self._next_request = 1
         self._unanswered: dict[int, Instant] = {}
         self._received_at: Instant = 0.0
@@ -105,7 +113,8 @@ class Session:
 
     @property
     def deadline(self) -> Instant | None:
-        return earliest(self._control.deadline, self._lanes.deadline, self._answer_due())
+        probe_due = self._probe.deadline if self._probe else None
+        return earliest(self._control.deadline, self._lanes.deadline, self._answer_due(), probe_due)
 
     def start(self, now: Instant) -> list[LinkEffect]:
         return self._translate(self._control.start(now), now)
@@ -113,7 +122,7 @@ class Session:
     def stop(self, now: Instant) -> list[LinkEffect]:
         """Close everything. Outstanding requests are answered with None, and SessionLost is told if it was up."""
         was_up = self.up
-        effects = self._translate(self._control.stop(), now)
+        effects = [*self._translate(self._control.stop(), now), *self._mind_probe(now)]
         return [*self._lanes.session_lost(), *effects, *(self._lose("The box closed the session.") if was_up else [])]
 
     def hurry(self, now: Instant) -> list[LinkEffect]:
@@ -122,7 +131,12 @@ class Session:
 
     def in_call(self, on: bool, now: Instant) -> list[LinkEffect]:
         """In a call, silence is noticed within 1.5 s and no pause between attempts is long; idle costs little."""
-        return [*self._translate(self._control.set_in_call(on, now), now), *self._lanes.set_in_call(on, now)]
+        effects = [*self._translate(self._control.set_in_call(on, now), now), *self._lanes.set_in_call(on, now)]
+        return [*effects, *self._mind_probe(now)]
+
+    def media_heard(self, now: Instant) -> None:
+        """Voice came after a silence: the server is there, and the session's own connection will be heard soon."""
+        self._control.reassure(now)
 
     def want_lanes(self, count: int, now: Instant) -> list[LinkEffect]:
         """Keep `count` media lanes up, in this and in later sessions."""
@@ -132,14 +146,19 @@ class Session:
         answer_due = self._answer_due()
         if answer_due is not None and now >= answer_due:
             return self._translate(self._control.fail(_SILENT_SERVER, now), now)
-        return [*self._translate(self._control.tick(now), now), *self._lanes.tick(now)]
+        effects = [*self._translate(self._control.tick(now), now), *self._lanes.tick(now)]
+        if self._probe is not None:
+            effects += _lane_effects(self._probe.tick(now))
+        return [*effects, *self._mind_probe(now)]
 
     def handle(self, event: TransportEvent, now: Instant) -> list[LinkEffect]:
+        if event.lane == PROBE_LANE:
+            return self._probed(event, now)
         if event.lane != CONTROL_LANE:
             return self._lanes.handle(event, now)
         if isinstance(event, LaneReceived):
             self._received_at = now
-        return self._translate(self._control.handle(event, now), now)
+        return [*self._translate(self._control.handle(event, now), now), *self._mind_probe(now)]
 
     def request(self, build: Callable[[int], ClientMessage], now: Instant) -> tuple[int, list[LinkEffect]]:
         """Send `build(number)`; return the number, with which exactly one `Replied` will come.
@@ -156,6 +175,25 @@ class Session:
     def say(self, message: ClientMessage, now: Instant) -> list[LinkEffect]:
         """Send a message that has no answer; without a session it is dropped."""
         return [SendOnLane(CONTROL_LANE, encode_message(message))] if self.up else []
+
+    def _mind_probe(self, now: Instant) -> list[LinkEffect]:
+        """Have a probe while the session is silent, and only then."""
+        if self._control.silent and self._probe is None:
+            self._probe = LaneMachine(PROBE_LANE, lambda _: SILENT, self._timing, self._chance, self._openings)
+            self._probe.set_in_call(True, now)
+            return _lane_effects(self._probe.start(now))
+        if self._probe is not None and not self._control.silent:
+            probe, self._probe = self._probe, None
+            return _lane_effects(probe.stop())
+        return []
+
+    def _probed(self, event: TransportEvent, now: Instant) -> list[LinkEffect]:
+        if self._probe is None:
+            return []
+        effects = _lane_effects(self._probe.handle(event, now))
+        if self._probe.state in CONNECTED:
+            effects += self._translate([*self._control.fail(SILENT, now), *self._control.hurry(now)], now)
+        return [*effects, *self._mind_probe(now)]
 
     def _answer_due(self) -> Instant | None:
         """When the oldest request has waited too long. What else comes in shows a slow link, not a stuck server."""
@@ -211,3 +249,8 @@ class Session:
     def _lose(self, why: str) -> list[LinkEffect]:
         unanswered, self._unanswered = self._unanswered, {}
         return [*(Replied(number, None) for number in unanswered), SessionLost(why)]
+
+
+def _lane_effects(outcomes: list[Outcome]) -> list[LinkEffect]:
+    """Return what a probe wants done; what it learns concerns nobody."""
+    return [outcome for outcome in outcomes if isinstance(outcome, OpenLane | CloseLane)]

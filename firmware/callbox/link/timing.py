@@ -19,7 +19,8 @@ class Timing:
     idle_ping_s: float = 20.0
     idle_dead_s: float = 45.0
     call_ping_s: float = 0.5
-    call_dead_s: float = 1.5
+    call_silent_s: float = 1.5  # in a call: from now on it is tried whether a fresh connection is answered
+    call_dead_s: float = 10.0
     first_retry_s: float = 0.2
     longest_retry_s: float = 30.0
     call_connect_s: float = 1.5  # the first attempts in a call; after every fourth, half as long again
@@ -64,7 +65,8 @@ class Heartbeat:
     """Whether the other end of one lane lives: anything heard counts, and silence is broken by pings.
 
     A lane is dead when a ping is unanswered and nothing was heard for `dead_s`. A box that was itself asleep
-    first sends its overdue ping: its own sleep proves nothing about the other end.
+    first sends its overdue ping: its own sleep proves nothing about the other end. In a call it is `silent` long
+    before: the network may be dark for a moment, after which the old connection is the first to be heard again.
     """
 
     def __init__(self, timing: Timing, in_call: bool, now: Instant) -> None:
@@ -74,6 +76,7 @@ class Heartbeat:
         self._pinged_at = now
         self._unanswered_since: Instant | None = None
         self._doubted = False
+        self.silent = False  # in a call, as of the last `listen`
 
     @property
     def ping_s(self) -> float:
@@ -81,19 +84,24 @@ class Heartbeat:
 
     @property
     def dead_s(self) -> float:
-        return self._timing.call_dead_s if self._in_call or self._doubted else self._timing.idle_dead_s
+        if self._doubted:
+            return self._timing.call_silent_s
+        return self._timing.call_dead_s if self._in_call else self._timing.idle_dead_s
 
     @property
     def deadline(self) -> Instant:
-        """When to ask `ping_due` and `dead` again."""
+        """When to ask `dead`, `ping_due` and `listen` again."""
+        dead_at = self._over_at(self.dead_s)
+        if self.silent and dead_at is not None:
+            return dead_at
         ping_at = self._pinged_at + self.ping_s
-        dead_at = self._dead_at()
-        return ping_at if dead_at is None else min(ping_at, dead_at)
+        silent_at = self._over_at(self._timing.call_silent_s) if self._in_call else None
+        return min(at for at in (ping_at, dead_at, silent_at) if at is not None)
 
     def heard(self, now: Instant) -> None:
         self._heard_at = now
         self._unanswered_since = None
-        self._doubted = False
+        self._doubted = self.silent = False
 
     def set_in_call(self, in_call: bool, now: Instant) -> None:
         """Change the pace; the stricter limit counts from now on, not backwards."""
@@ -101,6 +109,7 @@ class Heartbeat:
             self._in_call = in_call
             self._heard_at = max(self._heard_at, now)
             self._unanswered_since = None
+            self.silent = False
             if in_call:
                 self._pinged_at = now - self.ping_s
 
@@ -109,11 +118,17 @@ class Heartbeat:
         self._pinged_at = now - self.ping_s
         self._unanswered_since = None
         self._heard_at = now
-        self._doubted = True
+        self._doubted, self.silent = True, False
+
+    def listen(self, now: Instant) -> bool:
+        """Find out, and return, whether the lane has gone silent."""
+        silent_at = self._over_at(self._timing.call_silent_s) if self._in_call else None
+        self.silent = silent_at is not None and now >= silent_at
+        return self.silent
 
     def ping_due(self, now: Instant) -> bool:
-        """Return whether a ping must go out now, and count it as sent."""
-        if now < self._pinged_at + self.ping_s:
+        """Return whether a ping must go out now, and count it as sent. In silence TCP repeats what is unanswered."""
+        if self.silent or now < self._pinged_at + self.ping_s:
             return False
         self._pinged_at = now
         if self._unanswered_since is None:
@@ -121,10 +136,11 @@ class Heartbeat:
         return True
 
     def dead(self, now: Instant) -> bool:
-        dead_at = self._dead_at()
+        dead_at = self._over_at(self.dead_s)
         return dead_at is not None and now >= dead_at
 
-    def _dead_at(self) -> Instant | None:
+    def _over_at(self, limit_s: float) -> Instant | None:
+        """Return when the silence will have lasted too long; None while no ping is unanswered."""
         if self._unanswered_since is None:
             return None
-        return max(self._heard_at + self.dead_s, self._unanswered_since + self.dead_s - self.ping_s)
+        return max(self._heard_at + limit_s, self._unanswered_since + limit_s - self.ping_s)
