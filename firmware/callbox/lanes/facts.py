@@ -1,7 +1,8 @@
 """What the kernel says of one connection: `TCP_INFO` (struct tcp_info of linux/tcp.h), in bytes and seconds."""
 
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 TCP_INFO_BYTES = 216
 """So much of the struct is asked for. Its fields never move; older kernels than 4.19 return less."""
@@ -13,8 +14,7 @@ _RECORD_BYTES = 22  # TLS 1.3: head 5, content type 1, tag 16
 _LONG_MESSAGE = 126
 
 
-@dataclass(frozen=True, slots=True)
-class LaneFacts:
+class LaneFacts(Struct, frozen=True, gc=False):
     """`unacked`: bytes handed over that the other end has not acknowledged, those that have not left (`unsent`) among
     them. `holes`: later bytes arrived, so some are missing."""
 

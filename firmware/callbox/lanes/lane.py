@@ -30,7 +30,7 @@ class Frame:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Owed:
     """A message that is not known to have arrived."""
 

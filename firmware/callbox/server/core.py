@@ -192,7 +192,8 @@ class Server:
             return None
         desk.counters["media.relayed"] += 1
         back, outlet = sides[0].outlet.spread, sides[1].outlet
-        back.prefer(connection)
+        if back.current != connection:
+            back.prefer(connection)
         outlet.reach(receiver.media_connections)
         return Onward(outlet, outlet.firsts.of(frames), hurry=back.current != connection)
 

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from callbox.base.time import Instant
 from callbox.lanes.spread import Spread
 
@@ -56,10 +58,9 @@ class Outlet:
             self.spread.set_lanes(lanes)
 
 
-@dataclass(frozen=True, slots=True)
-class Onward:
+class Onward(Struct, frozen=True, gc=False):
     """Fresh frames and the way that they take. `hurry`: nothing goes back where they came from, so that what TCP
-    acknowledges could ride along with it."""
+    acknowledges could ride along with it. A struct: thousands a second are made."""
 
     outlet: Outlet
     frames: list[bytes]

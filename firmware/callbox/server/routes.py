@@ -46,10 +46,8 @@ class Route:
     number: int
     key: RouteKey
     sides: dict[str, Side]
-
-    @property
-    def complete(self) -> bool:
-        return all(side.connection is not None for side in self.sides.values())
+    pairs: dict[str, tuple[Side, Side]]  # of each device: its own side, and its peer's
+    complete: bool = False
 
     @property
     def deadline(self) -> Instant | None:
@@ -90,28 +88,32 @@ class Routes:
         number = self._free_number()
         for side in sides:
             side.outlet = Outlet(Spread(number, masked=False, extra=self.bounds.copies))
-        route = Route(number, key, {side.device: side for side in sides})
+        one, other = sides
+        route = Route(
+            number,
+            key,
+            {side.device: side for side in sides},
+            {one.device: (one, other), other.device: (other, one)},
+        )
         self._by_key[key] = self._by_number[route.number] = route
         return route
 
     def enter(self, route: Route, device: str, connection: int, request: int) -> None:
         side = route.sides[device]
         side.connection, side.request = connection, request
+        route.complete = all(side.connection is not None for side in route.sides.values())
 
     def between_sides(self, number: int, device: str) -> tuple[Side, Side] | None:
         """Return `device`'s side and its peer's of a complete route of its own; None means: nobody gets this."""
         route = self._by_number.get(number)
-        if route is None or device not in route.sides or not route.complete:
-            return None
-        peer = next(side for side in route.sides.values() if side.device != device)
-        return route.sides[device], peer
+        return route.pairs.get(device) if route is not None and route.complete else None
 
     def lost(self, device: str, now: Instant) -> None:
         """A device's session ended: its routes wait for it."""
         for route in self.of_device(device):
             side = route.sides[device]
             if side.connection is not None:
-                side.connection = None
+                side.connection, route.complete = None, False
                 side.away_until = now + self.bounds.route_kept_s
 
     def close(self, number: int, device: str) -> Route | None:

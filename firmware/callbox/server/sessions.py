@@ -35,11 +35,14 @@ class Session:
     delivery: Delivery = field(default_factory=Delivery)
     pending: int = 0  # submits on their way to the disk
     follows: bool = False  # it knows what `moved` means: a box of an older release would hang up on it
+    media_connections: tuple[int, ...] = ()
+    """Where media for this device goes: its lanes, or its own connection until one has joined."""
 
-    @property
-    def media_connections(self) -> tuple[int, ...]:
-        """Where media for this device goes: its lanes, or its own connection until one has joined."""
-        return tuple(self.lanes.values()) or (self.connection,)
+    def __post_init__(self) -> None:
+        self.lanes_changed()
+
+    def lanes_changed(self) -> None:
+        self.media_connections = tuple(self.lanes.values()) or (self.connection,)
 
 
 class Sessions:
@@ -96,6 +99,7 @@ class Sessions:
         session.tickets.discard(ticket)
         lane = next(number for number in range(1, self._lanes_at_most + 1) if number not in session.lanes)
         session.lanes[lane] = connection
+        session.lanes_changed()
         self.unproven.pop(connection, None)
         self._by_connection[connection] = (session, lane)
         return session, lane
@@ -108,6 +112,7 @@ class Sessions:
             return None
         if lane:
             session.lanes.pop(lane, None)
+            session.lanes_changed()
             return None
         for other in session.lanes.values():
             self._by_connection.pop(other, None)
