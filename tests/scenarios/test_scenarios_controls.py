@@ -131,6 +131,10 @@ def test_a_silenced_caller_hears_ringing_and_then_no_answer(world: World) -> Non
     assert workshop.call_lines("kitchen") == [("silenced", False)]
     assert not workshop.box.post.unread
     assert workshop.ask("why")["items"][0]["chain"] == ["calls are enabled", "silenced"]
+    kitchen.ask("message", contact="workshop", text="I rang")
+    world.run(1.0)
+    assert workshop.ask("status")["unread"] == 1, "text comes, and blinks"
+    assert workshop.tones == []
 
 
 def test_presses_while_a_silenced_caller_waits_are_those_of_an_idle_box(world: World) -> None:
