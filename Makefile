@@ -22,8 +22,8 @@ help: ## list what can be done
 demo: ready-demo ## a server, two boxes and a spoken call between them (ARGS=--json for figures)
 	@$(with_venv) $(bin)/callbox demo $(ARGS)
 
-test: ready-test ## all tests but the long ones
-	@$(with_venv) $(bin)/python -m pytest -m "$(quick)" $(ARGS)
+test: ready-test ## all tests but the long ones, on two cores (one, in order, for a debugger: ARGS="-n 0 --pdb")
+	@$(with_venv) $(bin)/python -m pytest -m "$(quick)" -n 2 --dist loadgroup $(ARGS)
 
 test-machine: ready-machine ## the package on a whole machine under QEMU, as root (half an hour; ARGS="-k panel")
 	@$(with_venv) $(bin)/python -m pytest -m "machine and not cuts" tests/machine $(ARGS)
