@@ -1,7 +1,8 @@
 """Transports: what carries lanes. Each other module here that has a `Transport` class of its own name is a member.
 
-`websocket` is the real one; the simulated network of `callbox.testing.network` is another. `dialling` holds what
-real members share: addresses, TLS and errors in a person's words. One contract suite runs over all members.
+`websocket` is the real one; the simulated network of `callbox.testing.network` is another. `dialling` and
+`connecting` hold what real members share: addresses, TLS, errors in a person's words, the way to a TCP connection. One
+contract suite runs over all members.
 """
 
 from collections.abc import Callable
