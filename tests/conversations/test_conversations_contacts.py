@@ -119,6 +119,22 @@ def test_the_card_of_the_pinned_key_vouches_for_it_and_changes_nothing_else(kept
     assert kept.kitchen == msgspec.structs.replace(before, carded=True)
 
 
+def test_the_card_of_a_compared_key_takes_nothing_back(kept: Kept) -> None:
+    kept.pin(KEY, "CARD")
+    kept.keep(kept.contacts.verify("kitchen", 6))
+    kept.keep(kept.contacts.allow("kitchen", "ring", 7, fingerprint="CARD"))
+    assert (kept.kitchen.account_key, kept.kitchen.verified) == (KEY, True)
+
+
+def test_nor_does_that_of_a_new_box_that_was_compared(kept: Kept) -> None:
+    kept.pin(KEY, "CARD")
+    kept.pin(OTHER, "NEW")
+    kept.keep(kept.contacts.verify("kitchen", 6))
+    kept.pin(OTHER, "NEW")
+    kept.keep(kept.contacts.allow("kitchen", "ring", 7, fingerprint="NEW"))
+    assert (kept.kitchen.account_key, kept.kitchen.verified) == (OTHER, True)
+
+
 def test_text_follows_a_new_key_only_where_nobody_vouched_for_the_old_one(kept: Kept) -> None:
     without_a_key = kept.kitchen
     assert without_a_key.text_key is None

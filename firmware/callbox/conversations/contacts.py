@@ -179,8 +179,9 @@ class Contacts:
         contact = self.get(name)
         if contact is None:
             return "same", []
-        if key == contact.account_key:
-            return "same", []  # an unconfirmed new key stays: a lying server cannot wipe its trace
+        if key == contact.account_key:  # an unconfirmed new key stays: a lying server cannot wipe its trace
+            told = fingerprint and not contact.fingerprint
+            return "same", self._keep(msgspec.structs.replace(contact, fingerprint=fingerprint)) if told else []
         if key in contact.former_keys:
             return "former", []
         if contact.account_key is None:
@@ -225,8 +226,10 @@ class Contacts:
 
 def _with_newest_key(contact: Contact) -> Contact:
     """Return the contact with its newest key as its own; the one before, if it is another, is given up."""
+    if contact.changed_key is None:
+        return contact
     former = contact.former_keys
-    if contact.changed_key is not None and contact.account_key is not None:
+    if contact.account_key is not None:
         former = (*former, contact.account_key)[-MOST_FORMER_KEYS:]
     return msgspec.structs.replace(
         contact, account_key=contact.current_key, changed_key=None, fingerprint="", carded=False, former_keys=former
