@@ -172,6 +172,14 @@ def test_contacts_are_a_table_of_even_columns() -> None:
         ({"kind": "text", "outgoing": True, "text": "tea?", "state": "sent"}, "-> workshop: tea?  (sent)"),
         ({"kind": "text", "outgoing": False, "text": "yes", "state": "delivered"}, "<- workshop: yes"),
         (
+            {"kind": "text", "outgoing": True, "text": "tea?", "state": "unsent", "problem": "not-allowed"},
+            "-> workshop: tea?  (unsent, workshop has to allow this box first)",
+        ),
+        (
+            {"kind": "text", "outgoing": True, "text": "tea?", "state": "unsent", "problem": "expired"},
+            "-> workshop: tea?  (unsent, nobody took it for 30 days)",
+        ),
+        (
             {"kind": "call", "outgoing": False, "reason": "no_answer", "answered": False, "duration_s": 0.0},
             "<- workshop: missed call, no answer",
         ),

@@ -72,7 +72,7 @@ def test_everything_is_there_in_open_formats(tmp_path: Path, name: str) -> None:
     assert json.loads(files["consents.json"]) == [{"at": "2026-06-01T08:00:00Z", "name": "workshop", "what": "ring"}]
     assert json.loads(files["box.json"])["controls"] == {"quiet": "22:00-07:00"}
     assert json.loads(files["contacts.json"]) == facts()["contacts"]
-    assert "1 texts, 1 voice messages and 1 lines of calls" in files["README.txt"].decode()
+    assert "Texts: 1, voice messages: 1, lines of calls: 1" in files["README.txt"].decode()
 
 
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_consents_are_listed_with_their_dates(run: Run) -> None:
 def test_an_export_is_a_zip_of_everything(run: Run, tmp_path: Path) -> None:
     code, said, _ = run("export", str(tmp_path / "all.zip"))
     assert code == 0
-    assert "6 texts, 0 voice messages and 2 lines of calls" in said
+    assert "texts: 6, voice messages: 0, lines of calls: 2" in said
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         names = archive.namelist()
     assert {"conversations/workshop.json", "conversations/attic.json", "README.txt", "box.toml"} <= set(names)

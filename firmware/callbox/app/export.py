@@ -31,7 +31,7 @@ consents.json               who was allowed what, and when
 conversations/NAME.json     one conversation each, oldest line first; times are UTC
 voice/NAME/...ogg           voice messages (Ogg Opus: any player plays them), named in their conversation
 
-{texts} texts, {voices} voice messages and {calls} lines of calls with {contacts} contacts.
+Texts: {texts}, voice messages: {voices}, lines of calls: {calls}, contacts: {contacts}.
 Nothing in here is encrypted any more: keep it as you would keep the letters themselves.
 Keys are not part of it; those are in a backup. What others keep on their boxes is theirs.
 """

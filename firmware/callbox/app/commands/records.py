@@ -100,9 +100,9 @@ def _export(options: Options) -> int:
     except OSError:
         settings = ""
     done = export(options.target, facts, settings, lambda item: _sound(options, item))
-    counted = f"{done.texts} texts, {done.voices} voice messages and {done.calls} lines of calls"
+    counted = f"texts: {done.texts}, voice messages: {done.voices}, lines of calls: {done.calls}"
     missing = f" The sound of {done.missing} was not here." if done.missing else ""
-    sentence = f"{options.target}: {counted}. It is not encrypted: keep it safe.{missing}"
+    sentence = f"{options.target} holds {counted}. It is not encrypted: keep it safe.{missing}"
     print_facts(options, {"target": str(options.target), **done._asdict()}, sentence)
     return 0
 

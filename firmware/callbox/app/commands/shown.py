@@ -10,6 +10,11 @@ from typing import Any
 Facts = Mapping[str, Any]
 NOTES = 3  # the newest of what the owner was told
 LIT, DARK = "●", "○"
+PROBLEMS = {
+    "no-such-account": "there is no such account",
+    "too-large": "the server takes no message as large as this",
+    "expired": "nobody took it for 30 days",
+}
 
 
 def lights_line(lights: Mapping[str, float]) -> str:
@@ -112,17 +117,25 @@ def thread_line(item: Facts) -> str:
     when = _when(item)
     arrow = "->" if item["outgoing"] else "<-"
     if item["kind"] == "voice":
-        notes = (item["state"] if item["outgoing"] or item["state"] in ("coming", "lost") else "", item["problem"])
+        notes = (item["state"] if item["outgoing"] or item["state"] in ("coming", "lost") else "", _problem(item))
         said = ", ".join(str(note) for note in notes if note)
         what = f"voice message, {item['duration_s']:.0f} s, {str(item['id'])[:8]}"
         return f"{when} {arrow} {item['contact']}: {what}{f'  ({said})' if said else ''}"
     if item["kind"] == "text":
-        note = item["state"] if item["outgoing"] else item.get("problem")
+        note = ", ".join(filter(None, (item["state"] if item["outgoing"] else "", _problem(item))))
         return f"{when} {arrow} {item['contact']}: {harmless(str(item['text']))}{f'  ({note})' if note else ''}"
     reason = str(item["reason"]).replace("_", " ")
     if item["answered"]:
         return f"{when} {arrow} {item['contact']}: call, {item['duration_s']:.0f} s, {reason}"
     return f"{when} {arrow} {item['contact']}: {_unanswered(item)}, {reason}"
+
+
+def _problem(item: Facts) -> str:
+    """Return why a message did not get there, in words; the server's word for it is one for programs."""
+    problem = str(item.get("problem") or "")
+    if problem == "not-allowed":
+        return f"{item['contact']} has to allow this box first"
+    return PROBLEMS.get(problem, problem)
 
 
 def _unanswered(item: Facts) -> str:
