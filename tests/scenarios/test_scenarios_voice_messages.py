@@ -18,7 +18,6 @@ from callbox.wire.codec import BLOB_STEPS, PART_BYTES
 from callbox.wire.signals import BeginBlob, BlobPart, Denied, Devices, GetPart, PutPart, ServerMessage, Submit, Welcome
 from scenarios.acts import all_idle, both_hear, mark_of, rings, talk
 from scenarios.lies import LyingServer
-from scenarios.test_scenarios_restored import restore_server
 
 
 def spoken(seconds: float) -> str:
@@ -443,23 +442,6 @@ def test_every_box_of_an_account_gets_it_and_hearing_it_on_one_is_enough(world: 
     play(world, hall, kitchen)
     world.until(lambda: states(kitchen, "workshop") == ["heard"], 5.0, "kitchen hears of it")
     world.until(lambda: not workshop.box.post.unread, 5.0, "and so does the other box")
-
-
-def test_a_server_that_was_restored_from_a_backup_gets_the_sound_again(world: World) -> None:
-    kitchen, workshop = world.friends("kitchen", "workshop")
-    workshop.stop()
-
-    def meanwhile() -> None:
-        kitchen.ask("voice", contact="workshop", sound=FORTY_S)
-        world.until(lambda: states(kitchen, "workshop") == ["sent"], 5.0, "the server has it")
-
-    restore_server(world, meanwhile)
-    assert world.server.store.open().blobs == ()
-    world.run(5.0)
-    workshop.start()
-    world.until(lambda: workshop.box.post.unread == 1, 60.0, "it arrives")
-    world.until(lambda: states(kitchen, "workshop") == ["delivered"], 10.0, "and its mark")
-    assert world.server.store.open().blobs == ()
 
 
 # --- permissions -----------------------------------------------------------------------------------------------------

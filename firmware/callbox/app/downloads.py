@@ -31,7 +31,9 @@ from callbox.wire.signals import Accepted, BlobPart, Denied, DropBlob, GetPart, 
 TABLE = "blobs_done"
 RETRY_S = 30.0
 SOON_S = 5.0
-MOST_TRIES = 3  # for what the server has lost or spoiled
+MOST_TRIES = 3  # for what the server has spoiled
+SELDOM_S = 3600.0
+MOST_ASKED = 52  # for what it has lost, two days in all: whoever spoke it may bring it again, once that box is on
 
 
 def sound_writes(item_id: bytes, contact: str, content: bytes) -> list[Write]:
@@ -156,17 +158,17 @@ class Downloads:
         if isinstance(message, Denied) and message.why == "no-blob" and item.outgoing:
             self._lose(item, blob, "")
         elif not isinstance(message, Denied) or message.why == "no-blob":
-            self._try_again(item, blob, "the server does not have it any more")
+            self._try_again(item, blob, "the server does not have it any more", MOST_ASKED)
         else:
             self._wait(item.id, max(float(message.retry_after_s), SOON_S))
 
-    def _try_again(self, item: VoiceItem, blob: BlobKey, problem: str) -> None:
-        """Fetch it anew, a few times: a server may have spoiled or lost it, for a while or for good."""
-        self._tries[item.id] = self._tries.get(item.id, 0) + 1
+    def _try_again(self, item: VoiceItem, blob: BlobKey, problem: str, most: int = MOST_TRIES) -> None:
+        """Fetch it anew, sooner and then seldom: a server may have spoiled or lost it, for a while or for good."""
+        tries = self._tries[item.id] = self._tries.get(item.id, 0) + 1
         self._core.complain(f"a voice message of {item.contact} cannot be fetched: {problem}")
-        if self._tries[item.id] < MOST_TRIES:
+        if tries < most:
             self._core.commit([DeleteSound(item.id)])
-            self._wait(item.id, RETRY_S)
+            self._wait(item.id, min(SELDOM_S, RETRY_S * (1 if most == MOST_TRIES else 2 ** min(tries - 1, 7))))
         else:
             del self._tries[item.id]
             self._lose(item, blob, problem)

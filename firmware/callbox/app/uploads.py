@@ -57,7 +57,7 @@ class Uploads:
         self._unstored: set[bytes] = set()  # in the thread, but their sound is not on disk yet
         self._not_before: dict[bytes, Instant] = {}
         self._again: set[bytes] = set()  # named already, but the server may have forgotten their sound
-        self._parts_taken = 0  # how large a blob this session's server takes
+        self._parts_taken: int | None = None  # how large a blob this session's server takes; None: no session yet
 
     @property
     def deadline(self) -> Instant | None:
@@ -82,7 +82,7 @@ class Uploads:
 
     def session_lost(self) -> None:
         """Nothing will be answered any more."""
-        self._current = None
+        self._current = self._parts_taken = None
 
     def again(self) -> None:
         """The server was restored from a backup: what is not delivered yet may be missing there."""
@@ -103,7 +103,7 @@ class Uploads:
     def pump(self) -> None:
         """Begin with the oldest that may go; one that waits holds back the later ones to the same contact."""
         self._paused = not self._free()
-        if self._current is not None or self._paused or not self._core.link.up:
+        if self._current is not None or self._paused or self._parts_taken is None:
             return
         job = self._next()
         if job is None:
