@@ -71,6 +71,20 @@ def test_a_claim_is_answered_after_the_commit_but_also_without_storage() -> None
     assert workshop.all(Devices)
 
 
+def test_keys_that_are_not_safe_are_not_here_so_that_they_come_again() -> None:
+    room = Room(KITCHEN, WORKSHOP)
+    kitchen, workshop = room.login(KITCHEN), room.login(WORKSHOP)
+    publish(kitchen, KITCHEN, 1)
+    room.store.failing = True
+    assert denied(publish(kitchen, KITCHEN, 2, fallback=True)) == "no-storage"
+    room.store.failing = False
+    got = [claim(workshop, KITCHEN) for _ in range(2)]
+    assert got == [KITCHEN.prekey(1).key, None], "only what was safe before"
+    assert accepted(publish(kitchen, KITCHEN, 2, fallback=True))
+    room.start()
+    assert claim(room.login(WORKSHOP), KITCHEN) == KITCHEN.prekey(2, True).key
+
+
 def test_only_the_devices_named_give_a_key() -> None:
     room = Room(KITCHEN, WORKSHOP)
     publish(room.login(KITCHEN), KITCHEN, 1)

@@ -184,6 +184,33 @@ def test_what_nobody_fetches_goes_after_30_days_and_what_is_not_whole_after_thre
     assert room.server.counters["now.blobs"] == 0
 
 
+def test_a_drop_that_is_not_safe_is_said_again_and_then_nothing_is_left() -> None:
+    room = open_room("message")
+    send(room.login(WORKSHOP))
+    kitchen, kitchen2 = room.login(KITCHEN), room.login(KITCHEN2)
+    assert drop(kitchen)
+    room.store.failing = True
+    assert not drop(kitchen2)
+    assert room.server.counters["now.blobs"] == 1
+    room.store.failing = False
+    assert drop(kitchen2)
+    assert room.store.open().blobs == ()
+    assert room.server.counters["now.blobs"] == 0
+
+
+def test_of_two_drops_the_one_that_is_not_safe_is_said_again() -> None:
+    room = open_room("message")
+    send(room.login(WORKSHOP))
+    kitchen, kitchen2 = room.login(KITCHEN), room.login(KITCHEN2)
+    room.store.failing = True
+    assert not drop(kitchen)
+    room.store.failing = False
+    assert drop(kitchen2)
+    assert len(room.store.open().blobs) == 1
+    assert drop(kitchen)
+    assert room.store.open().blobs == ()
+
+
 def test_a_blob_that_waits_for_a_revoked_device_alone_goes() -> None:
     room = open_room("message")
     send(room.login(WORKSHOP))

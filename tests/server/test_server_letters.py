@@ -220,6 +220,10 @@ def test_a_reader_may_send_receipts_to_whoever_wrote_to_it() -> None:
     workshop, kitchen = room.login(WORKSHOP), room.login(KITCHEN)
     workshop.ask(submit_of(WORKSHOP, KITCHEN, 1))
     acknowledge(kitchen, 1)
+    room.store.failing = True
+    for number in (1, 2, 3):
+        assert denied(kitchen.ask(submit_of(KITCHEN, WORKSHOP, number, cls="receipt"))) == "no-storage"
+    room.store.failing = False
     receipts = [kitchen.ask(submit_of(KITCHEN, WORKSHOP, number, cls="receipt")) for number in (1, 2)]
     assert all(accepted(receipt) for receipt in receipts)
     kitchen.ask(submit_of(KITCHEN, WORKSHOP, 3, cls="mail"))  # its own one request

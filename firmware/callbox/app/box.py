@@ -144,8 +144,7 @@ class Box:
         """When to handle Ticked if nothing else happens first; None: nothing is due."""
         core = self.core
         return earliest(
-            core.link.deadline,
-            core.ledger.deadline,
+            core.deadline,
             self.calling.deadline,
             self.front.deadline,
             self.control.deadline,
@@ -186,8 +185,7 @@ class Box:
     def _tick(self) -> None:
         """Let everything that is due happen. Each part looks at the time itself."""
         now, core = self.core.now, self.core
-        core.emit(*core.link.tick(now))
-        core.ledger.tick()
+        core.tick()
         self.calling.tick()
         self.front.tick()
         self.post.tick()
@@ -307,6 +305,7 @@ class Box:
         self.front.status = "connecting"
         if self._leave_at is None:
             self.core.warn(f"connection to the server lost: {event.why}")
+        self.core.session_lost()
         self.post.session_lost()
         self.voice_messages.session_lost()
         self.own.session_lost()

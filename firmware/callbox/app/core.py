@@ -13,7 +13,7 @@ from callbox.app.ledger import Ledger, Then
 from callbox.app.saved import SESSIONS, keep_identity
 from callbox.app.settings import BoxSettings
 from callbox.base.chance import Chance
-from callbox.base.time import Instant
+from callbox.base.time import Instant, earliest
 from callbox.conversations.stores import Delete, Put, Write
 from callbox.crypto.identity import Identity
 from callbox.crypto.letters import seal_letter
@@ -21,13 +21,15 @@ from callbox.crypto.sessions import Sessions
 from callbox.link.session import Session
 from callbox.wire.bodies import Body
 from callbox.wire.records import DeviceRecord
-from callbox.wire.signals import Class, ClientMessage, Envelope, ServerMessage, Submit
+from callbox.wire.signals import Class, ClientMessage, Denied, Envelope, ServerMessage, Submit
 
 Reply = Callable[[ServerMessage | None], None]
 
 DAY_MS = 24 * 3600 * 1000
 MOST_COMPLAINTS = 20
 MOST_TOLD = 8
+FOR_NOW = frozenset({"no-storage", "too-often"})
+ASK_AGAIN_S = 10.0
 COMPLAINTS_OVER_S = 60.0
 
 
@@ -48,6 +50,7 @@ class Core:
         self.wall_moved_at: Instant | None = None  # when the wall clock was last set to another day
         self._effects: list[Effect] = []
         self._replies: dict[int, Reply] = {}
+        self._put_off: dict[Callable[[], None], Instant] = {}
         self._reads: dict[int, Callable[[bytes | None], None]] = {}
         self._reads_begun = 0
         self.told: deque[tuple[int, str]] = deque(maxlen=MOST_TOLD)
@@ -120,6 +123,33 @@ class Core:
         reply = self._replies.pop(number, None)
         if reply:
             reply(message)
+
+    def put_off(self, answer: ServerMessage | None, again: Callable[[], None]) -> bool:
+        """Say whether the server only cannot do it now (its disk is full, too much was asked); `again` is called later.
+
+        Not after the session: the next one begins by telling the server all that it lacks.
+        """
+        if not isinstance(answer, Denied) or answer.why not in FOR_NOW:
+            return False
+        self._put_off[again] = self.now + max(float(answer.retry_after_s), ASK_AGAIN_S)
+        return True
+
+    def session_lost(self) -> None:
+        """Nothing is asked again in this session."""
+        self._put_off.clear()
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When link, store, or what was put off is due."""
+        return earliest(self.link.deadline, self.ledger.deadline, *self._put_off.values())
+
+    def tick(self) -> None:
+        """Do what is due."""
+        self.emit(*self.link.tick(self.now))
+        self.ledger.tick()
+        for again in [again for again, due in self._put_off.items() if due <= self.now]:
+            del self._put_off[again]
+            again()
 
     def say(self, message: ClientMessage) -> None:
         """Tell the server something that needs no answer; lost when there is no session."""

@@ -112,10 +112,11 @@ class Directory:
         claims = bool(missing or not known) and may_claim
 
         def answered(message: ServerMessage | None) -> None:
-            if message is None and claims and claimed_at is None:
-                self._claimed_at.pop(
-                    (account, cls), None
-                )  # the link went first: nothing was claimed, as far as we know
+            if claims and claimed_at is None and not isinstance(message, Devices):
+                self._claimed_at.pop((account, cls), None)  # nothing was claimed, as far as we know
+            # A letter can wait until the server is asked again, a call cannot.
+            if cls == "mail" and self._core.put_off(message, lambda: self.reach(account, cls, then, failed)):
+                return
             if not isinstance(message, Devices):
                 failed("offline" if message is None else "no-such-account")
                 return
@@ -131,6 +132,17 @@ class Directory:
             self._core.request(lambda number: ClaimPrekeys(number, account, tuple(missing)), answered)
         else:
             self._core.request(lambda number: FetchDevices(number, account), answered)
+
+    def refresh(self, account: str) -> None:
+        """Ask the server for an account's devices; no prekey is claimed."""
+
+        def answered(message: ServerMessage | None) -> None:
+            if isinstance(message, Devices):
+                self._learn(account, message.devices, None)
+            else:
+                self._core.put_off(message, lambda: self.refresh(account))
+
+        self._core.request(lambda number: FetchDevices(number, account), answered)
 
     def look_up(
         self, account: str, device: str, then: Callable[[DeviceRecord | None], None], failed: Callable[[], Any]
@@ -148,7 +160,8 @@ class Directory:
             if isinstance(message, Devices):
                 self._learn(account, message.devices, None)
             elif not (isinstance(message, Denied) and message.why == "no-such-account"):
-                failed()
+                if not self._core.put_off(message, lambda: self.look_up(account, device, then, failed)):
+                    failed()
                 return
             then(self.record(account, device))
 

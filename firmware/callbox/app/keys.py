@@ -163,6 +163,8 @@ class Keys:
                 self._renew_all = self._renew_all and not replace_all
                 self._identity.mark_published()
                 core.commit([self._saved(), *(self._fallback_taken() if any(key.fallback for key in keys) else ())])
+            else:
+                core.put_off(message, lambda: self.publish(left))
 
         def publish() -> None:
             core.request(lambda number: PublishPrekeys(number, keys, replace_all), published)

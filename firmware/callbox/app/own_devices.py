@@ -125,6 +125,7 @@ class OwnDevices:
 
         def answered(message: ServerMessage | None) -> None:
             if not isinstance(message, Devices):
+                self._core.put_off(message, self.look)
                 return
             entries = [entry.record for entry in message.devices]
             self._directory.told(account, entries)
@@ -155,7 +156,7 @@ class OwnDevices:
             self._unheard = self._unheard + 1 if message is None else 0
             if isinstance(message, Accepted):
                 self._putting.discard(device)
-            elif isinstance(message, Denied):
+            elif isinstance(message, Denied) and not self._core.put_off(message, self.look):
                 self._core.warn(f"the server does not take the record of device {device}: {message.why}")
 
         self._core.commit([], then=lambda: self._core.request(lambda number: PutRecord(number, signed), answered))

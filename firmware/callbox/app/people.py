@@ -171,7 +171,8 @@ class People:
         if self._contacts.get(name) is None:
             return []
         self._untold_rows.pop(name, None)
-        return [*self.on_gone(name), *self._contacts.forget(name)]
+        writes = self._contacts.forget(name)
+        return [*self.on_gone(name), *writes]
 
     def agreed_controls(self, controls: Controls) -> list[Write]:
         """Take the controls that another device of ours has set."""
@@ -317,6 +318,8 @@ class People:
 
     def _tell_row(self, name: str, row: Row) -> None:
         def told(message: ServerMessage | None) -> None:
+            if self._core.put_off(message, self._tell):
+                return
             if message is not None and self._untold_rows.get(name) == row:
                 del self._untold_rows[name]
                 if not isinstance(message, Accepted):
@@ -326,6 +329,8 @@ class People:
 
     def _calls_told(self, enabled: bool) -> Reply:
         def told(message: ServerMessage | None) -> None:
+            if self._core.put_off(message, self._tell):
+                return
             if isinstance(message, Accepted) and self._untold_calls == enabled:
                 self._untold_calls = None
 

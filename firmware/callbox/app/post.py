@@ -193,6 +193,8 @@ class Post:
         self._sought = {device: due for device, due in self._sought.items() if device not in known}
         if self._outbox.waits_for(account):
             self._reach(account)
+        elif self._people.is_taken_in(account):
+            self._directory.refresh(account)  # or the next text would pass its new device by
         self.pump()
 
     def is_fresh(self, message_id: bytes) -> bool:

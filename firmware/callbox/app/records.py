@@ -202,10 +202,15 @@ class Records:
         return {"ok": True, "contact": name, "lines": lines, "blocked": contact.permission == "blocked"}
 
     def _gone_elsewhere(self, name: str) -> list[Write]:
-        """Another device of this account has erased a contact: what was said with them goes here, too."""
+        """Another device of this account has erased a contact: what was said with them goes here, too.
+
+        The server hears it from here as well: it may have heard of this contact from here after it had heard of that.
+        """
         self.on_contact_gone(name)
         self._directory.forget(name)
-        return self._post.forget(name)
+        self._forgotten.add(name)
+        self._tell_forgotten(name)
+        return [*self._post.forget(name), Put(FORGOTTEN, name, b"")]
 
     def _tell_forgotten(self, name: str) -> None:
         """Have the server drop what it keeps of our wishes about somebody, unless they are a contact again."""
@@ -213,6 +218,8 @@ class Records:
         def told(message: ServerMessage | None) -> None:
             if isinstance(message, Accepted):
                 self._settle_forgotten(name)
+            else:
+                self._core.put_off(message, lambda: self._tell_forgotten(name))
 
         if self._people.get(name) is not None:
             self._settle_forgotten(name)

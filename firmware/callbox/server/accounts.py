@@ -1,5 +1,7 @@
 """What a session may ask about devices and prekeys, and set about itself: rows, and calls on or disabled."""
 
+from collections.abc import Callable
+
 from callbox.crypto.records import Untrusted, verify_prekey
 from callbox.server.calling import cut_off
 from callbox.server.desk import Desk
@@ -32,14 +34,20 @@ def publish(desk: Desk, session: Session, message: PublishPrekeys) -> None:
     except Untrusted:
         desk.deny(session, message.request, "not-yours")
         return
-    was_mute = not entry.keys and entry.fallback is None
+    keys, fallback = entry.keys, entry.fallback
     writes = desk.directory.publish(session.device, message.keys, desk.settings.prekeys.kept, message.replace)
     if writes is None:
         desk.deny(session, message.request, "too-large")
         return
-    _save_and_accept(desk, session, message.request, writes)
-    if was_mute and writes:
-        tell_devices_changed(desk, session.account)  # only now can anybody write to it
+
+    def stored(safe: bool) -> None:
+        if not safe:  # or the same again would be passed over as known
+            entry.keys = {key: prekey for key, prekey in keys.items() if key not in entry.used}
+            entry.fallback = fallback
+        elif not keys and fallback is None and writes:
+            tell_devices_changed(desk, session.account)  # only now can anybody write to it
+
+    _save_and_accept(desk, session, message.request, writes, stored)
 
 
 def claim(desk: Desk, session: Session, message: ClaimPrekeys) -> None:
@@ -123,8 +131,11 @@ def set_calls(desk: Desk, session: Session, message: SetCalls) -> None:
     _save_and_accept(desk, session, message.request, [PutCalls(session.account, message.enabled)])
 
 
-def _save_and_accept(desk: Desk, session: Session, request: int, writes: list[Write]) -> None:
+def _save_and_accept(
+    desk: Desk, session: Session, request: int, writes: list[Write], then: Callable[[bool], None] = lambda safe: None
+) -> None:
     def stored(safe: bool) -> None:
+        then(safe)
         if desk.sessions.of_device(session.device) is not session:
             return
         if safe:

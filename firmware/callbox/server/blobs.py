@@ -149,6 +149,8 @@ def drop(desk: Desk, session: Session, message: DropBlob) -> None:
         writes = _taken(desk, without(blob, [session.device]))
 
     def stored(safe: bool) -> None:
+        if blob is not None and not safe:
+            _put_back(desk, blob, session.device)
         if desk.sessions.of_device(session.device) is not session:
             return
         if safe:
@@ -157,6 +159,15 @@ def drop(desk: Desk, session: Session, message: DropBlob) -> None:
             desk.deny(session, message.request, "no-storage", retry_after_s=10.0)
 
     desk.save(writes, stored)
+
+
+def _put_back(desk: Desk, blob: Blob, device: str) -> None:
+    """What a device said of a blob did not get to the disk: it says so again. Whatever others said meanwhile holds."""
+    now = desk.shelf.get(blob.blob)
+    if now is not None:
+        desk.shelf.change(replace(now, waiting=(*now.waiting, device)))
+    else:
+        desk.shelf.add(blob if blob.from_device == device else replace(blob, waiting=(device,)))
 
 
 def _taken(desk: Desk, blob: Blob) -> list[Write]:

@@ -35,8 +35,11 @@ def submit_mail(desk: Desk, session: Session, message: Submit) -> None:
             desk.accept(session.connection, message.request)
         return
     row = desk.rows.of(envelope.to_account, envelope.from_account)
-    stranger = row == "request" and not _owed_receipt(desk, envelope)
+    owed = row == "request" and _owed_receipt(desk, envelope)
+    stranger = row == "request" and not owed
     if why := _refusal(desk, session, envelope, stranger):
+        if owed:
+            desk.rows.return_receipt(envelope.to_account, envelope.from_account)
         desk.deny(session, message.request, why, retry_after_s=1.0 if why == "too-often" else 0.0)
         return
     writes: list[Write] = []
@@ -44,7 +47,7 @@ def submit_mail(desk: Desk, session: Session, message: Submit) -> None:
         request = Request(envelope.to_account, envelope.from_account, envelope.to_device, envelope.message_id)
         desk.rows.use_request(request)
         writes.append(PutRequest(request))
-    _store(desk, session, message, void=row == "blocked", writes=writes)
+    _store(desk, session, message, row == "blocked", writes, owed)
 
 
 def _refusal(desk: Desk, session: Session, envelope: Envelope, stranger: bool) -> DeniedWhy | None:
@@ -68,7 +71,7 @@ def _owed_receipt(desk: Desk, envelope: Envelope) -> bool:
     return envelope.cls == "receipt" and desk.rows.use_receipt(envelope.to_account, envelope.from_account)
 
 
-def _store(desk: Desk, session: Session, message: Submit, void: bool, writes: list[Write]) -> None:
+def _store(desk: Desk, session: Session, message: Submit, void: bool, writes: list[Write], owed: bool) -> None:
     envelope = message.envelope
     size = len(envelope.ciphertext)
     kept_s = int(desk.settings.mail.kept_days * _DAY_S)
@@ -96,6 +99,8 @@ def _store(desk: Desk, session: Session, message: Submit, void: bool, writes: li
         box.remove(key)
         if any(isinstance(write, PutRequest) for write in writes):
             desk.rows.unuse_request(envelope.to_account, envelope.from_account, envelope.to_device)
+        if owed:
+            desk.rows.return_receipt(envelope.to_account, envelope.from_account)
         for connection, request in waiters:
             found = desk.sessions.at(connection)
             if found is not None:

@@ -73,6 +73,11 @@ class Rows:
             self._receipts_owed[writer, reader] = count - 1
         return count > 0
 
+    def return_receipt(self, writer: str, reader: str) -> None:
+        """A receipt that was counted was not taken in."""
+        if (writer, reader) in self._receipts_owed:
+            self._receipts_owed[writer, reader] += 1
+
     def forget_account(self, account: str) -> None:
         """The account is no more. What others have decided about it stays theirs."""
         self._rows.pop(account, None)
