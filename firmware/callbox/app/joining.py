@@ -4,7 +4,8 @@
     the same, in the folder of a box     a server that was set up anew, or restored: the same identity once more
     invite of `callbox link`             a further device of an account: both show numbers, the other box says yes
 
-Nothing counts before the server took the box; a link that was cut off goes on with the same keys.
+Nothing counts before the server took the box. What was cut off, or found no room on the card, goes on with the same
+keys when the same invite comes again: they are on the card before the server hears of them.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,15 @@ from callbox import __version__
 from callbox.app.assembly import open_store
 from callbox.app.home import Home
 from callbox.app.keys import PREKEYS
-from callbox.app.saved import CONNECTION_EPOCH, IDENTITY, STATE, Membership, first_writes, keep_epoch
+from callbox.app.saved import (
+    CONNECTION_EPOCH,
+    IDENTITY,
+    STATE,
+    Membership,
+    first_writes,
+    keep_epoch,
+    keep_identity,
+)
 from callbox.app.world import wall_clock_ms
 from callbox.base.chance import Chance, SystemChance
 from callbox.base.errors import CallboxError
@@ -32,6 +41,7 @@ from callbox.wire.cards import Invite
 from callbox.wire.records import SignedKey, SignedRecord
 
 LINKING = "linking"  # row of IDENTITY: a candidate that asks to be linked
+ENROLLING = "enrolling"  # row of IDENTITY: a new account that the server may know already
 EPOCHS_APART = 1000  # a server that was restored may remember a login that this box has lost count of
 Show = Callable[[str], None]
 
@@ -39,6 +49,12 @@ Show = Callable[[str], None]
 class _Asked(msgspec.Struct, frozen=True):
     token: str
     candidate: bytes
+    tries: int = 1
+
+
+class _Enrolling(msgspec.Struct, frozen=True):
+    token: str
+    identity: bytes
     tries: int = 1
 
 
@@ -63,20 +79,17 @@ async def join(home: Home, invite: Invite, show: Show) -> str:
             return await _join_again(home, store, Identity.restore(known["identity"]), invite)
         if invite.account_key:
             return await _link(store, invite, known.get(LINKING), show)
-        identity = Identity.create(invite.name, SystemChance(), wall_clock_ms())
-        return await _enrol(store, identity, invite, Epochs())
+        enrolling = new_account(invite, known.get(ENROLLING), SystemChance(), wall_clock_ms())
+        return await _enrol(store, enrolling)
     finally:
         store.close()
 
 
-async def _enrol(store: Store, identity: Identity, invite: Invite, epochs: Epochs) -> str:
-    prekeys = identity.new_prekeys(PREKEYS, fallback=True)
-    credentials = _credentials(identity, epochs)
-    joined = await _run(Joining(invite, identity.record, credentials, prekeys, SystemChance()), invite)
-    identity.mark_published()
-    membership = Membership(invite.server, joined.authority, joined.server_id)
-    store.commit(first_writes(identity, membership, epochs.last))
-    return identity.account
+async def _enrol(store: Store, enrolling: "Enrolling") -> str:
+    store.commit(enrolling.keep())
+    joined = await _run(enrolling.joining(SystemChance()), enrolling.invite)
+    store.commit(enrolling.writes(joined))
+    return enrolling.invite.name
 
 
 async def _join_again(home: Home, store: Store, identity: Identity, invite: Invite) -> str:
@@ -87,8 +100,11 @@ async def _join_again(home: Home, store: Store, identity: Identity, invite: Invi
             "Use another folder (--home), or remove this one.",
         )
     epoch = int(store.load(STATE).get(CONNECTION_EPOCH, b"0")) + EPOCHS_APART
-    store.commit([keep_epoch(epoch)])  # whatever becomes of it, none of these is used twice
-    return await _enrol(store, identity, invite, Epochs(epoch - EPOCHS_APART // 2))
+
+    def keep(exported: bytes) -> list[Put]:
+        return [keep_epoch(epoch), keep_identity(exported)]  # whatever becomes of it, no epoch is used twice
+
+    return await _enrol(store, Enrolling(invite, identity, Epochs(epoch - EPOCHS_APART // 2), keep))
 
 
 async def _link(store: Store, invite: Invite, asked: bytes | None, show: Show) -> str:
@@ -106,6 +122,49 @@ async def _run(joining: Joining, invite: Invite) -> Joined:
 
 def _credentials(identity: Identity, epochs: Epochs) -> Credentials:
     return Credentials(identity.account, identity.device, identity.sign_login, epochs.next, __version__)
+
+
+# --- a new account, without sockets and files ---------------------------------------------------------------------
+
+
+class Enrolling:
+    """An identity that is to be enrolled, with the prekeys to be published. Commit `keep` before, `writes` after."""
+
+    def __init__(self, invite: Invite, identity: Identity, epochs: Epochs, keep: Callable[[bytes], list[Put]]) -> None:
+        self.invite = invite
+        self._identity = identity
+        self._epochs = epochs
+        self._prekeys = identity.new_prekeys(PREKEYS, fallback=True)
+        self._keep = keep
+
+    def keep(self) -> list[Put]:
+        """Return the writes that remember these keys, should the server take them and the rest be cut off."""
+        return self._keep(self._identity.export())
+
+    def joining(self, chance: Chance) -> Joining:
+        """Return what talks to the server."""
+        credentials = _credentials(self._identity, self._epochs)
+        return Joining(self.invite, self._identity.record, credentials, self._prekeys, chance)
+
+    def writes(self, joined: Joined) -> list[Write]:
+        """Return what makes the store this box."""
+        self._identity.mark_published()
+        membership = Membership(self.invite.server, joined.authority, joined.server_id)
+        return [Delete(IDENTITY, ENROLLING), *first_writes(self._identity, membership, self._epochs.last)]
+
+
+def new_account(invite: Invite, before: bytes | None, chance: Chance, wall_ms: int) -> Enrolling:
+    """Return a new account. `before`: what was kept of an earlier attempt; with the same invite it goes on."""
+    known = msgspec.msgpack.decode(before, type=_Enrolling) if before is not None else None
+    if known is not None and known.token == invite.token:
+        identity, tries = Identity.restore(known.identity), known.tries + 1
+    else:
+        identity, tries = Identity.create(invite.name, chance, wall_ms), 1
+
+    def keep(exported: bytes) -> list[Put]:
+        return [Put(IDENTITY, ENROLLING, msgspec.msgpack.encode(_Enrolling(invite.token, exported, tries)))]
+
+    return Enrolling(invite, identity, Epochs((tries - 1) * EPOCHS_APART), keep)
 
 
 # --- a further device, without sockets and files ------------------------------------------------------------------

@@ -52,6 +52,10 @@ _WRONG_SERVER = (
     "The server that answers is not the one that made this invite.",
     f"A wrong address, a server set up anew, or somebody posing as it; nothing was told to it. {_NEW_INVITE}",
 )
+_NO_ROOM = (
+    "The server cannot store this box's keys now: its disk may be full.",
+    "Once it has room again, say the same with the same invite.",
+)
 _PUBLISH = 1
 
 
@@ -178,6 +182,8 @@ class Joining:
                 return self._say(PublishPrekeys(_PUBLISH, self._prekeys, replace=True))
             case Accepted(request=request) if request == _PUBLISH and self._welcome and self._authority:
                 return self._end(Joined(self._authority, self._server_id, self._welcome))
+            case Denied(why="no-storage"):
+                return self._end(CallboxError(*_NO_ROOM))
             case Denied():
                 return self._end(CallboxError("The server did not take this box's keys.", "Try again in a minute."))
         return []

@@ -16,9 +16,8 @@ from callbox.app import effects as do
 from callbox.app import events as happened
 from callbox.app.boards import find_board
 from callbox.app.box import Box, ServerPlace
-from callbox.app.joining import LINKING, DeviceLinking
-from callbox.app.keys import PREKEYS
-from callbox.app.saved import IDENTITY, Membership, first_writes, load
+from callbox.app.joining import ENROLLING, LINKING, DeviceLinking, new_account
+from callbox.app.saved import IDENTITY, load
 from callbox.app.settings import BoxSettings, CallSettings, PanelSettings
 from callbox.app.voice import Voice
 from callbox.audio import facts as audio
@@ -33,14 +32,11 @@ from callbox.base.time import Instant, earliest
 from callbox.calls.state import CallView
 from callbox.conversations.stores import StoreFault
 from callbox.conversations.stores.memory import MemoryStore
-from callbox.crypto.identity import Identity
 from callbox.link.events import CloseLane, LaneDown, LaneUp, OpenLane, PingLane, SendOnLane, TransportEvent
 from callbox.link.joining import Joined, Joining, Trust
 from callbox.link.linking import Linking
-from callbox.link.session import Credentials
 from callbox.link.transports import perform
 from callbox.panel.pins.simulated import SimulatedPins
-from callbox.testing.authority import AUTHORITY
 from callbox.testing.ears import TappedCodec, TimedCard, tone_amplitude
 from callbox.testing.network_transport import SimulatedTransport
 from callbox.wire.cards import Invite, parse_invite
@@ -115,18 +111,16 @@ class SimulatedBox:
     def join(self, invite: Invite) -> None:
         """Make an identity and enrol it, as `callbox join` does."""
         world = self.world
-        identity = Identity.create(self.name, world.chance, world.wall_ms)
-        prekeys = identity.new_prekeys(PREKEYS, fallback=True)
-        credentials = Credentials(identity.account, identity.device, identity.sign_login, lambda: 1, "simulated")
-        joining = Joining(invite, identity.record, credentials, prekeys, world.chance)
+        before = self.store.load(IDENTITY).get(ENROLLING)
+        enrolling = new_account(invite, before, world.chance, world.wall_ms)
+        self.store.commit(enrolling.keep())
+        joining = enrolling.joining(world.chance)
         transport = self._join_by(joining)
         world.until(lambda: joining.outcome is not None, 20.0, f"{self.name} joins")
         transport.shutdown()
         if not isinstance(joining.outcome, Joined):
             raise joining.outcome or CallboxError("joining did not end")
-        identity.mark_published()
-        place = Membership(invite.server, AUTHORITY, joining.outcome.server_id)
-        self.store.commit(first_writes(identity, place, 1))
+        self.store.commit(enrolling.writes(joining.outcome))
 
     def link(self, other: "SimulatedBox", agree: bool = True) -> None:
         """Become a further device of another box's account, as `callbox link` there and `callbox join` here do it."""
@@ -165,10 +159,12 @@ class SimulatedBox:
                 if not isinstance(effect, Trust):
                     perform(transport, effect)
 
-        transport = SimulatedTransport(
-            self.world.network, self.name, lambda event: performed(joining.handle(event, self.world.now))
-        )
-        performed(joining.start(self.world.now))
+            if joining.deadline is not None:
+                network.at(joining.deadline, lambda: performed(joining.tick(network.now)))
+
+        network = self.world.network
+        transport = SimulatedTransport(network, self.name, lambda event: performed(joining.handle(event, network.now)))
+        performed(joining.start(network.now))
         return transport
 
     def start(self) -> None:
