@@ -39,6 +39,7 @@ class Agreeing:
         self._agreement = Agreement(core.identity.device, records, core.identity.account_public)
         self._seen: tuple[int, Controls | None] = (-1, None)
         self._names: frozenset[str] = self._agreement.names()
+        self.begun = own.holds_key or bool(self._agreement.all())  # False: siblings know contacts that we do not
         self._digest_at: Instant | None = None
         self._digest_now = False
         self._welcome: tuple[Instant, Welcome] | None = None
@@ -166,6 +167,7 @@ class Agreeing:
         self._seen = (self._people.revision, self._people.controls)
         self._names = frozenset(contact.name for contact in self._people.all())
         self._mend()
+        self.begun = self.begun or (bool(digest) and (bool(records) or digest == self._agreement.digest()))
         if digest and digest != self._agreement.digest():
             self._send_all(self._agreement.digest() if asked else b"")
         return writes

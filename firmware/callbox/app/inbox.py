@@ -48,6 +48,8 @@ from callbox.wire.signals import Acknowledge, ClaimPrekeys, Devices, Envelope, S
 
 MAX_HELD = 64  # letters of one device that wait for its record
 MAX_SENDERS_HELD = 32
+MAX_EARLY = 16  # letters; more would fill the window in which the contacts come
+EARLY_S = 600.0
 MAX_REQUESTS = 32  # strangers who wait for an answer; what more of them write is dropped
 UNCONFIRMED = "from a new box that is not confirmed"
 CALL_LETTERS_REMEMBERED = 256
@@ -71,6 +73,8 @@ class Inbox:
         self._call_letters: deque[tuple[str, bytes]] = deque(maxlen=CALL_LETTERS_REMEMBERED)
         self._held: dict[tuple[str, str], deque[Envelope]] = {}
         self._renewing: set[tuple[str, str]] = set()
+        self._early: dict[tuple[str, str], Instant] = {}  # of `_held`: until when they wait for the contacts
+        self.knows_contacts: Callable[[], bool] = lambda: True
         self._told_again: set[tuple[str, bytes]] = set()
         self._not_tried: dict[str, tuple[Instant, DeviceRecord]] = {}  # device -> when to ask for its letters again
         self.on_own: Callable[[str, Body], list[Write]] = lambda account, body: []
@@ -96,17 +100,37 @@ class Inbox:
         if len(self._held) >= MAX_SENDERS_HELD:
             return  # not acknowledged, so it comes again
         self._held[sender] = deque([envelope])
+        if envelope.cls == "mail" and self._may_be_a_contact(envelope.from_account):
+            self._early[sender] = self._core.now + EARLY_S
+        else:
+            self._look_up(sender)
+
+    def _may_be_a_contact(self, account: str) -> bool:
+        """A box that was just linked takes nobody for a stranger before its siblings told it who is none."""
+        own = account == self._core.identity.account
+        return not own and not self.knows_contacts() and self._people.get(account) is None
+
+    def _look_up(self, sender: tuple[str, str]) -> None:
         self._directory.look_up(
             *sender, lambda record: self._open_held(sender, record), lambda: self._held.pop(sender, None)
         )
 
+    def _take_early(self) -> None:
+        """Open what waited for the contacts, once they are here, or never come."""
+        many = sum(len(self._held[sender]) for sender in self._early) > MAX_EARLY
+        for sender, until in list(self._early.items()):
+            if many or self.knows_contacts() or until <= self._core.now:
+                del self._early[sender]
+                self._look_up(sender)
+
     @property
     def deadline(self) -> Instant | None:
-        """When a device is to be asked for what was not even tried."""
-        return earliest(*(due for due, _ in self._not_tried.values()))
+        """When a device is to be asked for what was not even tried, or early letters wait no more."""
+        return earliest(*(due for due, _ in self._not_tried.values()), *self._early.values())
 
     def tick(self) -> None:
         """After a flood of letters that did not open: a probe has the sender seal anew what we did not confirm."""
+        self._take_early()
         for device, (due, record) in list(self._not_tried.items()):
             if due <= self._core.now:
                 del self._not_tried[device]
@@ -116,6 +140,7 @@ class Inbox:
     def session_lost(self) -> None:
         """Unanswered look-ups are over; the server delivers again what was not acknowledged."""
         self._held.clear()
+        self._early.clear()
         self._renewing.clear()
         self._told_again.clear()
 

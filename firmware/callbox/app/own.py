@@ -54,6 +54,7 @@ class Own:
         self.devices.on_joined = self.agreeing.joined
         self.devices.tell_contacts = self._tell_contacts
         post.inbox.on_own = self._take
+        post.inbox.knows_contacts = lambda: self.agreeing.begun
         keys.on_gap = self._gap
         self.on_gap: Callable[[], None] = lambda: None
 
