@@ -245,5 +245,11 @@ class Downloads:
             if isinstance(message, Accepted):
                 self._done.discard(blob)
                 self._core.commit([Delete(TABLE, blob.hex())])
+            else:
+                self._core.put_off(message, again)
+
+        def again() -> None:
+            self._saying.discard(blob)
+            self.pump()
 
         self._core.request(lambda number: DropBlob(number, blob), answered)

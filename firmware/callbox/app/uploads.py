@@ -211,8 +211,14 @@ class Uploads:
     def _withdraw(self, job: Job) -> None:
         """Its person deleted it while it was on its way."""
         self._current = None
-        self._core.request(lambda number: DropBlob(number, job.number), lambda message: None)
+        self._take_back(job.number)
         self.pump()
+
+    def _take_back(self, blob: bytes) -> None:
+        def answered(message: ServerMessage | None) -> None:
+            self._core.put_off(message, lambda: self._take_back(blob))
+
+        self._core.request(lambda number: DropBlob(number, blob), answered)
 
     def _whole(self, job: Job) -> None:
         item = self._post.threads.get(job.item.id)
