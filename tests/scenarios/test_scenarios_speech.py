@@ -221,7 +221,18 @@ def test_a_block_sounds_like_a_box_that_is_switched_off(world: World) -> None:
         kitchen.press(button)
         world.run(60.0)
         said.append([words.replace("workshop", "X").replace("attic", "X") for words in kitchen.words])
-    assert said[0] == said[1] == ["Calling X.", "X does not answer."]
+    assert said[0] == said[1] == ["Calling X.", "X cannot be reached now."]
+
+
+def test_a_person_who_wants_quiet_is_not_said_to_be_away(world: World) -> None:
+    kitchen, workshop = world.friends("kitchen", "workshop")
+    workshop.press("calls", hold_s=1.2)
+    kitchen.press("dial1")
+    kitchen.says("workshop cannot be reached now.", 8.0)
+    kitchen.ask("silence", contact="workshop", on=True)
+    workshop.press("calls", hold_s=1.2)
+    workshop.press("dial1")
+    workshop.says("kitchen does not answer.", 60.0)
 
 
 def test_in_a_call_both_boxes_say_and_show_the_same_three_numbers(world: World) -> None:

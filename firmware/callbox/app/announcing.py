@@ -28,9 +28,9 @@ NAME_EVERY_S = 8.0
 ENDS = {
     Reason.BUSY: "busy",
     Reason.DECLINED: "declined",
-    # The same words, as with the tones: a block must not be told from a box that is switched off.
     Reason.NO_ANSWER: "no_answer",
-    Reason.UNREACHABLE: "no_answer",
+    # Also of a blocked caller, as with the tones: a block must not be told from a box that is switched off.
+    Reason.UNREACHABLE: "unreachable",
     Reason.CALLS_DISABLED: "calls_disabled",
     Reason.NOT_ALLOWED: "not_allowed",
     Reason.LOST: "lost",

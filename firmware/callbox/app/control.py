@@ -31,7 +31,7 @@ OUTCOMES_KEPT = 16
 NOT_REACHED = {
     Reason.NOT_ALLOWED: "Its owner has to allow this box first.",
     Reason.CALLS_DISABLED: "It takes no calls now; send a text: callbox message",
-    Reason.UNREACHABLE: "It may be switched off; a notice of the call waits for it.",
+    Reason.UNREACHABLE: "It may be switched off, or its people want quiet; a notice of the call waits for them.",
     Reason.LOST: "`callbox status` says what is wrong with the connection.",
 }
 TOLD_AT_ONCE = ("state", "lights", "muted")
