@@ -49,8 +49,9 @@ def arrived(name: str) -> list[str]:
 
 
 def setting(chance: random.Random) -> None:
-    """Change a setting; the hours lie in the night, so that calls still ring."""
-    name, span = chance.choice(BOXES), f"03:{chance.randrange(10, 60)}-04:{chance.randrange(10, 60)}"
+    """Change a setting; the hours lie far from now, so that calls still ring."""
+    hour = (time.localtime().tm_hour + 12) % 24
+    name, span = chance.choice(BOXES), f"{hour:02}:{chance.randrange(10, 30)}-{hour:02}:{chance.randrange(30, 60)}"
     note("tries", quiet=span, box=name)
     reply = ask(name, "quiet hours", span=span)
     assert reply["ok"], reply
