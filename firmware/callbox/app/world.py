@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from callbox.app import effects as do
 from callbox.app import events as happened
+from callbox.app.bell import Bell
 from callbox.app.health import Vitals, ailment
 from callbox.app.sound import SoundThread
 from callbox.app.speech import SpeechThread
@@ -107,6 +108,7 @@ class World:
         self._queue: asyncio.Queue[happened.Event] = asyncio.Queue()
         self._transport = make_transport(self._from_transport)
         self._voice = Voice(self._engine, self._transport, self.now, self._wake)
+        self._bell = Bell(self._voice.pump)
         self._sound = SoundThread(self._engine, self._sound_crashed)
         self._speech = SpeechThread(speech_voice or NoVoice(), self._from_thread)
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
@@ -140,7 +142,7 @@ class World:
 
     async def start(self) -> None:
         """Open everything that brings events."""
-        self._engine.on_outbound = lambda: self._call_loop(self._voice.pump)
+        self._engine.on_outbound = self._bell.ring
         self._pins.start(lambda button, pressed: self._from_thread(happened.ButtonMoved(button, pressed, self.now())))
         self._sound.start()
         self._speech.start()
@@ -152,6 +154,7 @@ class World:
         await self._socket.stop()
         self._transport.shutdown()
         self._sound.stop()
+        self._bell.close()
         self._speech.stop()
         self._pins.close()
         self._store_thread.shutdown(wait=True)

@@ -100,6 +100,7 @@ class Engine:
         self._known: OpenSound | None = None  # what to open for a tone without a call
         self._close_at: Instant | None = None  # of a device that is open for a tone alone
         self._device: Device | None = None
+        self._sealed = False  # something, in this cycle
         self._lost_told = False
         self._reopen_at: Instant = -math.inf
         self._check: CheckSound | None = None
@@ -133,6 +134,7 @@ class Engine:
         self._due = None
         captured = self._read(now)
         self._write(self._run(captured, now), now)
+        self._tell_sealed()
         return 0.0
 
     def close(self) -> None:
@@ -154,6 +156,7 @@ class Engine:
             self._due = now
         if now >= self._due:
             self._run(None, now)
+            self._tell_sealed()
             self._due += CYCLE_S
         return max(0.0, self._due - now)
 
@@ -169,8 +172,7 @@ class Engine:
             self._tell_levels(self._step.listening)
         for sealed in output.outbound:
             self.outbound.put((now, sealed))
-        if output.outbound:
-            self.on_outbound()
+        self._sealed = bool(output.outbound)
         self._tell_media(now, output.playback)
         return output.playback
 
@@ -349,6 +351,12 @@ class Engine:
             self._device = None
 
     # What is told
+
+    def _tell_sealed(self) -> None:
+        """Wake who sends, last of all: woken earlier it would only wait for this thread, and this one for it."""
+        if self._sealed:
+            self._sealed = False
+            self.on_outbound()
 
     def _tell_live(self, live: bool) -> None:
         if live != self._live:

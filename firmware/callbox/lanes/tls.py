@@ -26,7 +26,7 @@ class TlsPipe:
         if host:
             self._shake_hands()
 
-    def receive(self, data: bytes) -> tuple[bytes, bool]:
+    def receive(self, data: bytes | memoryview) -> tuple[bytes, bool]:
         """Take bytes of the network; return plain bytes, and whether the peer said that it is done."""
         incoming, plain = self._incoming, b""
         incoming.write(data)

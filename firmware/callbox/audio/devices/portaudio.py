@@ -25,6 +25,7 @@ import pyaudio
 from callbox.audio.devices import DeviceBusy, DeviceInfo, DeviceLost, NoSuchDevice, cards
 from callbox.audio.devices.drift import DriftMatch
 from callbox.audio.devices.naming import DEFAULT, choose, names_of
+from callbox.audio.devices.pacing import Pace
 from callbox.audio.devices.resample import Resampler
 from callbox.audio.jitter_render import fade
 from callbox.base.errors import CallboxError
@@ -33,7 +34,6 @@ from callbox.base.frames import CYCLE_MS, RATE_HZ, Samples
 LOST_AFTER_S = 1.0  # a microphone that gives nothing for so long is gone
 CLOSE_WITHIN_S = 0.3
 _PLACE = re.compile(r"\(hw:(\d+),(\d+)\)")
-_SHORTEST_SLEEP_S = 0.001
 _MOST_QUEUED_CYCLES = 3  # in the speaker's buffer; above this a cycle is dropped, or delay would stay for good
 
 
@@ -114,6 +114,7 @@ class PortAudioDevice:
         self._speaker = speaker
         self._to_48k = None if microphone.rate_hz == RATE_HZ else Resampler(microphone.rate_hz, RATE_HZ)
         self._from_48k = None if speaker.rate_hz == RATE_HZ else Resampler(RATE_HZ, speaker.rate_hz)
+        self._pace = Pace(microphone.rate_hz, CYCLE_MS / 1000)
         self._drift = DriftMatch(speaker.cycle_frames)
         self._capacity = speaker.stream.get_write_available()
         self._dropped: Samples | None = None
@@ -129,11 +130,12 @@ class PortAudioDevice:
         self._check()
         try:
             while (there := stream.get_read_available()) < wanted:
-                pause_s = max((wanted - there) / self._microphone.rate_hz, _SHORTEST_SLEEP_S)
+                pause_s = self._pace.pause_s(wanted - there, time.monotonic())
                 if patience_s <= 0:
                     raise DeviceLost("the microphone gives no sound any more")
                 time.sleep(pause_s)
                 patience_s -= pause_s
+            self._pace.came(time.monotonic())
             raw = stream.read(wanted, exception_on_overflow=False)
         except OSError as error:
             raise DeviceLost(f"the microphone is gone: {error.args[-1]}") from None

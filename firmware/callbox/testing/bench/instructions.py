@@ -1,14 +1,16 @@
-"""`python -m callbox.testing.bench.instructions`: what a call costs the audio thread, counted in instructions.
+"""`python -m callbox.testing.bench.instructions`: what a call costs a box, counted in instructions.
 
-    recorded voice -> Engine.cycle, its own frames sent back to it -> callgrind -> instructions per call-second
-    recorded voice -> libopus alone, encode + decode ---------------> callgrind -> which may be at most half of that
+    recorded voice -> libopus alone, encode + decode ---------------> callgrind -> instructions per call-second
+    recorded voice -> Engine.cycle, its own frames sent back to it -> callgrind -> which may be twice that
+    recorded voice -> Engine.cycle, Voice, WebSocket, TLS, and back -> callgrind -> that and the loop's part
 
-Counts repeat exactly, whatever else the machine does, and hold for other processors as a ratio. Each is the difference
-of a long and a short run, so that starting Python does not count. The card is a list of arrays and nothing is
-cancelled: sound library and echo canceller are left out. Needs valgrind.
+Counts repeat, whatever else the machine does (exactly; with the network within 2 %), and hold for other processors as a
+ratio. Each is the difference of a long and a short run, so that starting Python does not count. The card is a list of
+arrays and nothing is cancelled: sound library and echo canceller are left out, and so is the kernel. Needs valgrind.
 """
 
 import argparse
+import asyncio
 import gc
 import itertools
 import json
@@ -31,6 +33,7 @@ from callbox.audio.steps import step_named
 from callbox.base.errors import CallboxError
 from callbox.base.frames import CYCLE_MS, CYCLE_SAMPLES, Samples
 from callbox.crypto.sframe import Opener, Sealer
+from callbox.testing.bench.whole import echoing, exchange
 from callbox.testing.voice import find_voice
 
 SHORT_S, LONG_S = 1, 4
@@ -43,7 +46,8 @@ _PARTS = {
     "libpython": "Python",
     "_multiarray": "NumPy",
     "_rust": "sealing",
-    "libcrypto": "sealing",
+    "libcrypto": "TLS",
+    "libssl": "TLS",
 }
 
 
@@ -71,16 +75,27 @@ class _Card:
         pass
 
 
-def call(step_name: str, voice: Samples, seconds: int) -> None:
-    """Run one box's side of a call; what it sends comes back to it."""
+def _engine(step_name: str, voice: Samples) -> Engine:
     engine = Engine(_Card(voice), lambda _: None)
     sealer, opener = Sealer(_KEY, _CALL, "c2r", 1), Opener(_KEY, _CALL, "c2r", 1)
     for command in (OpenSound("", ""), StartMedia(sealer.seal, opener.open, step_name), SetCapture(True)):
         engine.command(command)
+    return engine
+
+
+def call(step_name: str, voice: Samples, seconds: int) -> None:
+    """Run the audio thread's side of a call; what it sends comes back to it."""
+    engine = _engine(step_name, voice)
     for cycle in range(1000 * seconds // CYCLE_MS):
         engine.cycle(cycle * CYCLE_MS / 1000)
         for _, sealed in engine.outbound.drain():
             engine.inbound.put(sealed)
+
+
+def whole(step_name: str, voice: Samples, seconds: int) -> None:
+    """Run the audio thread's side and the loop's."""
+    with echoing() as port:
+        asyncio.run(exchange(_engine(step_name, voice), port, seconds))
 
 
 def opus_alone(step_name: str, voice: Samples, seconds: int) -> None:
@@ -89,6 +104,9 @@ def opus_alone(step_name: str, voice: Samples, seconds: int) -> None:
     encoder, decoder, size = codec.encoder(step.bits_per_s, step.packet_ms), codec.decoder(), step.packet_samples
     for at in range(0, 48_000 * seconds - size + 1, size):
         decoder.decode(encoder.encode(voice[at : at + size]), size)
+
+
+RUNS = {"opus": opus_alone, "call": call, "whole": whole}
 
 
 def counted(what: str, step_name: str, seconds: int, voice: Path) -> Counter[str]:
@@ -142,7 +160,8 @@ class Cost:
     step: str
     call: float
     opus: float
-    parts: dict[str, float]
+    whole: float
+    parts: dict[str, float]  # of the whole
 
     @property
     def ratio(self) -> float:
@@ -156,8 +175,9 @@ def measured(step_name: str, voice: Path) -> Cost:
         long, short = counted(what, step_name, LONG_S, voice), counted(what, step_name, SHORT_S, voice)
         return {part: (long[part] - short[part]) / (LONG_S - SHORT_S) / 1e6 for part in long}
 
-    parts = per_second("call")
-    return Cost(step_name, sum(parts.values()), sum(per_second("opus").values()), parts)
+    parts = per_second("whole")
+    call, opus = (sum(per_second(what).values()) for what in ("call", "opus"))
+    return Cost(step_name, call, opus, sum(parts.values()), parts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -173,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.collect()
         gc.freeze()
         gc.disable()  # as the audio thread has it
-        (call if what == "call" else opus_alone)(step_name, voice, int(seconds))
+        RUNS[what](step_name, voice, int(seconds))
         return 0
     with tempfile.TemporaryDirectory() as folder:
         voice_file = Path(folder) / "voice.npy"
@@ -191,11 +211,12 @@ def table(costs: Sequence[Cost]) -> str:
         "call",
         "libopus alone",
         f"ratio (goal: at most {GOAL:.0f})",
+        "and the loop's part",
         *(f"of which {part}" for part in parts),
     ]
     rows = [heads, ["---", *["--:"] * (len(heads) - 1)]]
     for cost in costs:
-        figures = (cost.call, cost.opus, cost.ratio, *(cost.parts.get(part, 0.0) for part in parts))
+        figures = (cost.call, cost.opus, cost.ratio, cost.whole, *(cost.parts.get(part, 0.0) for part in parts))
         rows.append([cost.step, *(f"{figure:.2f}" for figure in figures)])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
