@@ -1,5 +1,7 @@
 """What was said on one box of an account is on its other boxes too: sound, marks, and nothing that tells of a block."""
 
+from typing import Any
+
 import pytest
 
 from callbox.app.own_voices import TABLE as OWN_VOICES
@@ -121,6 +123,33 @@ def test_a_server_that_was_restored_from_a_backup_gets_a_copy_again(world: World
         assert [(voice["state"], voice["problem"]) for voice in voices(box, "workshop")] == [("delivered", "")]
     world.until(lambda: world.server.store.open().blobs == (), 60.0, "nothing is left at the server")
     assert len(voices(workshop, "kitchen")) == 1
+
+
+@pytest.mark.parametrize("who", ["kitchen", "hall", "server"])
+@pytest.mark.parametrize("times", [1, 4])
+def test_whoever_dies_while_another_copy_is_made_it_arrives(world: World, who: str, times: int) -> None:
+    kitchen, _ = world.friends("kitchen", "workshop")
+    hall = world.second(kitchen, "hall")
+    hall.stop()
+
+    def meanwhile() -> None:
+        kitchen.ask("voice", contact="workshop", sound=FORTY_S)
+        world.until(lambda: states(kitchen, "workshop") == ["delivered"], 10.0, "it is delivered")
+        world.run(2.0)
+
+    restore_server(world, meanwhile)
+    hall.start()
+    world.until(lambda: bool(kitchen.store.load(OWN_VOICES)), 10.0, "another one is wanted")
+    dying: Any = {"kitchen": kitchen, "hall": hall, "server": world.server}[who]
+    for number in range(times):
+        dying.kill()
+        dying.start()
+        world.run(0.03 + 0.06 * number)
+    spoken_id = str(voices(hall, "workshop")[0]["id"])
+    world.until(lambda: hall.ask("sound", id=spoken_id).get("sound") == FORTY_S, 120.0, "the hall has it")
+    world.until(lambda: world.server.store.open().blobs == (), 60.0, "nothing is left at the server")
+    assert not kitchen.store.load(OWN_VOICES)
+    assert len(voices(hall, "workshop")) == 1
 
 
 def test_a_server_that_always_forgets_the_copy_is_given_another_one_once(world: World) -> None:
