@@ -39,6 +39,7 @@ from callbox.server.shell.audit import AuditLog
 from callbox.server.shell.connection import SEND_BUFFER_BYTES, Connection
 from callbox.server.shell.door import Door
 from callbox.server.shell.home import Home, wall_ms
+from callbox.server.shell.pipe import Pipe
 from callbox.server.shell.store_thread import StoreThread
 from callbox.server.shell.tls import server_context
 from callbox.server.shell.voices import Voices
@@ -53,7 +54,6 @@ SET_BACK_MS = 86_400_000  # a certificate is valid from two days before it was m
 PROVEN_S = 600.0  # having served for so long, a newer server has proved good
 RENEW_AGAIN_S = 3600.0
 BACKLOG = 256
-_MEDIA = bytes([MEDIA_TYPE])
 _log = logging.getLogger("callbox.server")
 
 
@@ -95,9 +95,10 @@ class Serving:
     # --- life ---
 
     async def listen(self, listening: socket.socket) -> None:
-        self._server = await self._loop.create_server(
-            lambda: Connection(next(self._numbers), self), sock=listening, backlog=BACKLOG
-        )
+        def taken() -> Pipe:
+            return Pipe(self.context, Connection(next(self._numbers), self))
+
+        self._server = await self._loop.create_server(taken, sock=listening, backlog=BACKLOG)
         self._door = Door(listening)
         self._sweep()
         self._loop.call_later(PROVEN_S, forget_copies, self._home.store_file)
@@ -130,7 +131,7 @@ class Serving:
         self._handle(Opened(connection.number, connection.address))
 
     def received(self, connection: Connection, data: bytes) -> None:
-        if data[:1] == _MEDIA:
+        if data and data[0] == MEDIA_TYPE:
             try:
                 onward = self._core.relay(connection.number, data)
             except MalformedMessage:
