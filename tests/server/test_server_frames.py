@@ -1,4 +1,4 @@
-"""The server under frames that no honest box sends. It reads whole messages itself, so it holds the rules of WebSocket."""
+"""The server under frames that no honest box sends: it reads whole messages by itself, so it holds the rules."""
 
 import socket
 import ssl
@@ -6,10 +6,15 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from callbox.base.time import Instant
 from callbox.lanes.messages import framed
+from callbox.server.settings import ServerSettings
+from callbox.server.shell.connection import Connection
+from callbox.server.shell.pipe import Pipe
 from callbox.wire.codec import MAX_CONTROL_BYTES, decode_server_message, encode_message
 from callbox.wire.signals import AskAuthority, Authority, Challenge
 from server.running import RunningServer, unproven
@@ -138,6 +143,51 @@ def test_who_breaks_the_rules_is_told_and_nothing_more_is_heard(server: RunningS
         with suppress(OSError):  # the server may have left already
             raw.tls.sendall(frame + ASK)
         assert raw.closed_with() == code
+
+
+class Ear:
+    """A hub that hears one connection, and its pipe."""
+
+    settings = ServerSettings()
+    ready = True
+    waiting_bytes = 0
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.sent = b""
+        self.socket = socket.socket()
+
+    def now(self) -> Instant:
+        return 1.0
+
+    def is_own(self, peer: tuple[str, int]) -> bool:
+        return False
+
+    def opened(self, connection: Connection) -> None: ...
+
+    def received(self, connection: Connection, data: bytes) -> None:
+        self.heard.append(data)
+
+    def closed(self, connection: Connection) -> None: ...
+
+    def send(self, plain: bytes) -> None:
+        self.sent += plain
+
+    def end(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+@pytest.mark.parametrize("fault", [framed(b"unmasked"), b"\x80" + ASK[1:], b"\x88" + framed(b"", MASK)[1:]])
+async def test_what_comes_after_a_fault_or_a_farewell_is_not_done(fault: bytes) -> None:
+    ear = Ear()
+    connection = Connection(1, ear)
+    connection.connected(cast(Pipe, ear), ("192.0.2.7", 1))
+    connection.came(REQUEST)
+    connection.came(ASK + fault + ASK)
+    connection.came(ASK)
+    assert ear.heard == [encode_message(AskAuthority())]
+    ear.socket.close()
 
 
 def test_nothing_may_come_before_the_answer_to_the_handshake(server: RunningServer) -> None:
