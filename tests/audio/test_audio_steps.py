@@ -10,7 +10,7 @@ def test_every_step_has_room_for_a_report() -> None:
     for step in STEPS:
         assert step.plain_bytes >= PLAIN_HEAD_BYTES + len(pack_report(Report(50, 0, 0, 5)))
         assert step.bits_per_s * step.packet_ms % 8000 == 0
-        assert step.packet_ms in {10, 20, 40, 60}
+        assert step.packet_ms in {10, 20, 40, 60, 120}
 
 
 def test_steps_need_less_and_less() -> None:
@@ -20,7 +20,7 @@ def test_steps_need_less_and_less() -> None:
 
 
 def test_the_least_step_fits_a_link_of_25_kbit_per_s() -> None:
-    assert STEPS[-1].wire_bits_per_s < 25_000
+    assert STEPS[-1].wire_bits_per_s < 0.7 * 25_000, "acknowledgements of the other direction weigh, too"
 
 
 def test_unknown_step_names_those_that_exist() -> None:

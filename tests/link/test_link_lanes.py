@@ -114,7 +114,19 @@ def test_each_lane_that_joins_brings_the_next_ticket(rig: "Rig") -> None:
 def test_no_more_lanes_than_the_server_takes(rig: "Rig") -> None:
     rig.do(rig.session.want_lanes(50, rig.now))
     rig.up(tickets=50)
+    for number in range(1, 7):
+        rig.lane_up(number)
+    assert rig.session.lanes == tuple(range(1, 7))
     assert len([effect for effect in rig.seen if isinstance(effect, OpenLane)]) == 1 + 6
+
+
+def test_lanes_are_opened_a_few_at_once_for_the_voice_already_goes(rig: "Rig") -> None:
+    rig.do(rig.session.want_lanes(6, rig.now))
+    rig.up()
+    assert [effect.lane for effect in rig.seen if isinstance(effect, OpenLane)] == [0, 1, 2]
+    rig.seen.clear()
+    rig.lane_up(2)
+    assert [effect.lane for effect in rig.seen if isinstance(effect, OpenLane)] == [3]
 
 
 def test_a_ticket_is_shown_to_no_other_server(rig: "Rig") -> None:

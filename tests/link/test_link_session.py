@@ -198,7 +198,7 @@ def silent_in_a_call(rig: "Rig") -> None:
 
 def test_after_a_moment_of_darkness_the_session_and_its_lanes_are_still_there(rig: "Rig") -> None:
     silent_in_a_call(rig)
-    rig.run_until(rig.now + 3.0)
+    rig.run_until(rig.now + 2.0)
     assert rig.feed(LanePonged(0)) == [CloseLane(PROBE_LANE)]
     assert rig.feed(LaneOpened(PROBE_LANE)) == []
     assert rig.session.up
@@ -240,7 +240,7 @@ def test_a_probe_ends_with_what_it_asks_about(rig: "Rig", end: str) -> None:
 def test_a_probe_is_repeated_while_nothing_answers(rig: "Rig") -> None:
     silent_in_a_call(rig)
     before = rig.seen.count(OpenLane(PROBE_LANE))
-    rig.run_until(rig.now + 5.0)
+    rig.run_until(rig.now + 7.5)
     assert rig.seen.count(OpenLane(PROBE_LANE)) >= before + 2
     assert rig.session.up
 

@@ -39,7 +39,7 @@ def test_connect_timeout_in_a_call_begins_short_and_grows_to_the_common_one() ->
     for _ in range(17):
         seen.append(backoff.connect_timeout_s(in_call=True))
         backoff.next_delay(in_call=True)
-    assert seen == pytest.approx([1.5] * 4 + [2.25] * 4 + [3.375] * 4 + [5.0] * 5)
+    assert seen == pytest.approx([3.0] * 4 + [4.5] * 4 + [5.0] * 9)
     assert backoff.connect_timeout_s(in_call=False) == TIMING.connect_s
 
 

@@ -110,12 +110,17 @@ class Voice:
         return not self._transport.queued_bytes(lane)
 
     def _tell_unsent(self, spread: Spread, now: Instant) -> None:
-        """Tell the rate control what did not get out: when that changes, and now and then while it is so."""
+        """Tell the rate control what did not get out: when that changes, and now and then while it is so. A hop that
+        stands still says nothing about what it carries."""
         stale = spread.counters.stale
+        if spread.flow.dark(now):
+            self._stale_told = stale
+            return
         unsent = min(self._transport.queued_bytes(lane) for lane in self._carrying()) + spread.waiting_bytes
         again = unsent and now - self._unsent_told_at >= UNSENT_AGAIN_S
         if again or (unsent > 0) != (self._unsent > 0) or stale != self._stale_told:
-            self._engine.command(NoteUnsent(unsent, stale - self._stale_told))
+            carries = spread.carries_bits_per_s(now)
+            self._engine.command(NoteUnsent(unsent, stale - self._stale_told, carries))
             self._unsent, self._unsent_told_at, self._stale_told = unsent, now, stale
 
     def _wake_at(self, due: Instant | None) -> None:

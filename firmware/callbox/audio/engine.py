@@ -199,8 +199,8 @@ class Engine:
                 self._start(command, now)
             case StopMedia():
                 self._end_media()
-            case NoteUnsent(waiting_bytes, dropped):
-                self._step.rate.unsent(waiting_bytes, now, dropped)
+            case NoteUnsent(waiting_bytes, dropped, carries_bits_per_s):
+                self._step.rate.unsent(waiting_bytes, now, dropped, carries_bits_per_s)
             case TraceArrivals(on):
                 self._step.trace = [] if on else None
             case _:

@@ -147,10 +147,14 @@ class SetVolume:
 
 @dataclass(frozen=True, slots=True)
 class NoteUnsent:
-    """Our own link holds so many media bytes that it could not send yet; `dropped` frames became stale there."""
+    """Our own link holds so many media bytes that it could not send yet; `dropped` frames became stale there.
+
+    `carries_bits_per_s`: what it carries, where that is known and less than what is sent; else 0.
+    """
 
     waiting_bytes: int
     dropped: int = 0
+    carries_bits_per_s: int = 0
 
 
 SoundCommand: TypeAlias = (

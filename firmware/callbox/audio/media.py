@@ -22,7 +22,8 @@ from callbox.wire.media import FrameKind, PlainFrame, Report, pack_plain, pack_r
 
 CARRIES_COPY = 1
 REPORT_EVERY_S = 1.0
-REPORT_EVERY_FRAMES = 25  # ... and no more often than this: on a thin link each one weighs
+REPORT_EVERY_FRAMES = 25  # ... and no more often than this, for on a thin link each one weighs, ...
+REPORT_AT_LEAST_S = 1.5  # ... but the far end has to know
 REPORT_AGAIN_S = 0.25  # when a queue begins to stand or frames are lost: the sender must know at once ...
 HURRIED_REPORTS = 5  # ... but not for ever
 REPORT_QUEUE_MS = 60
@@ -143,7 +144,7 @@ class Receiving:
             self._reported_at = now
         trouble = queue_ms > REPORT_QUEUE_MS or counters.lost - self._reported[1] >= REPORT_LOST
         self._hurried = self._hurried + 1 if trouble else 0
-        every_s = max(REPORT_EVERY_S, REPORT_EVERY_FRAMES * packet_ms / 1000)
+        every_s = max(REPORT_EVERY_S, min(REPORT_AT_LEAST_S, REPORT_EVERY_FRAMES * packet_ms / 1000))
         if not 0 < self._hurried <= HURRIED_REPORTS and now - self._reported_at < every_s:
             return None
         self._reported_at = now

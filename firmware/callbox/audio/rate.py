@@ -54,7 +54,6 @@ class RateControl:
         self._usual_calm_s = CALM_AT_FIRST_S
         self._calm_s: dict[int, float] = {}  # before the step with this number is tried, where it is not the usual
         self._raised_at = self._lowered_at = _NEVER
-        self._unsent_counts = True  # a link that stands still says nothing about its rate: one change, not many
         self._delays: deque[tuple[Instant, int]] = deque()
         self._arrived: deque[tuple[Instant, int]] = deque()  # bytes that came, headers included, while a queue stood
         self._bytes_before: int | None = None
@@ -75,7 +74,6 @@ class RateControl:
         lost, late = (share / expected if expected >= _FEW_FRAMES else 0.0 for share in (report.lost, report.late))
         self._late_reports = self._late_reports + 1 if late > LOST_SHARE else 0
         self._weigh_copies(lost, growth_ms)
-        self._unsent_counts = self._unsent_counts or report.received > 0
         if growth_ms > GROWTH_MS:
             self._empty_queue(growth_ms > SHRUNK_SHARE * before_ms, lost, now)
         elif lost > LOST_SHARE:
@@ -87,14 +85,18 @@ class RateControl:
             self._consider_raising(now)
         return self.step
 
-    def unsent(self, waiting_bytes: int, now: Instant, dropped: int = 0) -> RateStep:
-        """Take in how many bytes our link holds unsent, and frames that became stale there; return the step to use."""
+    def unsent(self, waiting_bytes: int, now: Instant, dropped: int = 0, carries_bits_per_s: int = 0) -> RateStep:
+        """Take in how many bytes our link holds unsent, and frames that became stale there; return the step to use.
+
+        Only of a link that moves: one that stands still says nothing about its rate. `carries_bits_per_s`: what it
+        carries, where it is known and less than what is sent.
+        """
+        if carries_bits_per_s and (fitting := self._fitting_in(carries_bits_per_s)) > self._at:
+            self._lower(fitting, now, settled=True)
         frames = waiting_bytes / self.step.plain_bytes + dropped
         if frames > UNSENT_FRAMES:
             self._calm_since = None
-            far = frames > 2 * UNSENT_FRAMES
-            if self._unsent_counts and self._lower(self._at + (2 if far else 1), now):
-                self._unsent_counts = False
+            self._lower(self._at + (2 if frames > 2 * UNSENT_FRAMES else 1), now)
         return self.step
 
     def _limit(self, most_kbps: int) -> None:
@@ -123,9 +125,12 @@ class RateControl:
         if over_s < CARRIED_OVER_S:
             return self._at
         carried = 8 * sum(size for _, size in list(self._arrived)[1:]) / over_s
-        fits = (
-            n for n in range(self._at, len(self._steps)) if self._steps[n].wire_bits_per_s <= FITTING_SHARE * carried
-        )
+        return self._fitting_in(carried)
+
+    def _fitting_in(self, carried_bits_per_s: float) -> int:
+        """Return the best step from the present one on that a link of this rate carries, with some to spare."""
+        most = FITTING_SHARE * carried_bits_per_s
+        fits = (n for n in range(self._at, len(self._steps)) if self._steps[n].wire_bits_per_s <= most)
         return next(fits, len(self._steps) - 1)
 
     def _empty_queue(self, stays: bool, lost: float, now: Instant) -> None:

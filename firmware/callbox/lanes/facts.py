@@ -12,6 +12,7 @@ TCP_INFO_BYTES = 216
 _TCP_INFO = struct.Struct("=24xII36xII44xQ16xII48xQQ")
 _RECORD_BYTES = 22  # TLS 1.3: head 5, content type 1, tag 16
 _LONG_MESSAGE = 126
+HEAD_BYTES = 52  # of IPv4 and TCP, around each message
 
 
 class LaneFacts(Struct, frozen=True, gc=False):

@@ -8,15 +8,28 @@ from collections import deque
 from dataclasses import dataclass
 
 from callbox.base.time import Instant
-from callbox.lanes.facts import LaneFacts
+from callbox.lanes.facts import HEAD_BYTES, LaneFacts
 
 PATIENCE_S = 0.012
 DEVIATIONS = 2.0
 DELAYED_S = 0.045  # Linux waits up to 40 ms for something to send an acknowledgement along with
 LATE_S = 0.004
+CONGESTED_S = 0.060
+RECENT_S = 1.0
 GUESSED_RTT_S = 0.1  # before the kernel has said anything
 MOST_OWED = 64
 ROUNDING_S = 1e-6  # a look at exactly the time that was asked for finds the lane overdue
+
+
+@dataclass(slots=True)
+class Counters:
+    """Of one sender, in frames."""
+
+    sent: int = 0
+    stale: int = 0
+    again: int = 0
+    repeated: int = 0
+    stalls: int = 0
 
 
 @dataclass(slots=True)
@@ -44,10 +57,13 @@ class SendingLane:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.owed: deque[Owed] = deque(maxlen=MOST_OWED)
+        self.owed: deque[Owed] = deque()
         self.facts: LaneFacts | None = None
         self.used_at: Instant = float("-inf")
+        self.heard_at: Instant = float("-inf")  # when something was acknowledged
         self.stalled_since: Instant | None = None
+        self.owed_bytes = 0  # heads of IP and TCP included
+        self.acked_bytes = 0  # by the last `note`; the same
         self.hurried = False  # lanes are used in turn: the far end acknowledges at once
 
     @property
@@ -75,6 +91,18 @@ class SendingLane:
         """Say whether everything has arrived: such a lane cannot be stalled."""
         return not self.owed
 
+    @property
+    def clogged(self) -> bool:
+        """Say whether bytes wait in the kernel for this lane to move."""
+        return self.facts is not None and self.facts.unsent > 0
+
+    def queues(self, now: Instant) -> bool:
+        """Say whether bytes queue on the way, by what was acknowledged of late: more of them would make it worse."""
+        facts = self.facts
+        if facts is None or now - self.heard_at > RECENT_S:
+            return False
+        return facts.queueing_s > max(CONGESTED_S, facts.least_rtt_s)
+
     def doubt(self, now: Instant) -> tuple[int, Instant, int]:
         """The less, the better this lane for what is sent now: one that owes nothing, or whose answer is not due yet,
         and of these the one that rested longest; then one whose answer is late, the shortest time first."""
@@ -85,7 +113,10 @@ class SendingLane:
         return (2, -since, self.number) if late else (1, self.used_at, self.number)
 
     def carry(self, wire_bytes: int, frames: tuple[Frame, ...], now: Instant) -> None:
+        if len(self.owed) == MOST_OWED:
+            self.owed_bytes -= self.owed.popleft().wire_bytes + HEAD_BYTES
         self.owed.append(Owed(now, wire_bytes, frames))
+        self.owed_bytes += wire_bytes + HEAD_BYTES
         self.used_at = now
 
     def note(self, facts: LaneFacts | None, now: Instant) -> bool:
@@ -95,6 +126,8 @@ class SendingLane:
         """
         self.facts = facts
         self._strike(facts.unacked if facts is not None else 0)
+        if self.acked_bytes:
+            self.heard_at = now
         if not self.owed or now - self.owed[0].sent_at < self.patience_s - ROUNDING_S:
             self.stalled_since = None
             return False
@@ -115,6 +148,10 @@ class SendingLane:
                 break
             newer += message.wire_bytes
             still += 1
+        before = self.owed_bytes
         while len(self.owed) > still:
-            for frame in self.owed.popleft().frames:
+            arrived = self.owed.popleft()
+            self.owed_bytes -= arrived.wire_bytes + HEAD_BYTES
+            for frame in arrived.frames:
                 frame.done = True
+        self.acked_bytes = before - self.owed_bytes

@@ -1,6 +1,6 @@
 """Frames to lanes: fresh ones on a lane that moves, those of a stalled lane once more on another, stale ones nowhere.
 
-    frames -> pending (<= 120 ms) -> lane: [stay | take turns, by trouble] + copies of the slice before -> message
+    frames -> pending (<= 120 ms, while there is room: flow) -> lane: [stay | take turns] + copies -> message
     look_at -> note(facts): acknowledged | stalled -> what only stalled lanes owe -> once more, together
 
     for lane in spread.look_at(now): spread.note(lane, facts of the lane, now)
@@ -11,41 +11,32 @@ It runs for every frame of every call: while all is calm, a frame costs a look a
 Frames carry their own counters (SFrame), so they may take any lane and arrive twice: the receiver keeps the first.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from callbox.base.time import Instant, earliest
 from callbox.lanes.facts import LaneFacts, wire_bytes
-from callbox.lanes.lane import Frame, SendingLane
+from callbox.lanes.flow import FIRST_BYTES, Flow
+from callbox.lanes.lane import GUESSED_RTT_S, Counters, Frame, SendingLane
 from callbox.lanes.trouble import Budget, Trouble
 from callbox.wire.media import MAX_FRAMES, MAX_MEDIA_BYTES, pack_media
 
 STALE_S = 0.120
 MOST_PENDING = 64  # frames; of an honest sender 120 ms are 12
 RETRY_S = 0.010
+NARROW_S = 2.0
+LOSSES_SLACK = 2.5
 PROBE_S = 0.040
 LONGEST_SLICE_S = 0.060
 REPLACE_S = 1.0
 LOST_S = 4.5
 COPIES = 2  # for each fresh frame
-CONGESTED_S = 0.060
 _HEAD_BYTES = 5
 _FRAME_HEAD_BYTES = 2
 Messages: TypeAlias = list[tuple[int, bytes]]
 Free: TypeAlias = Callable[[int], bool]
-
-
-@dataclass(slots=True)
-class Counters:
-    """In frames."""
-
-    sent: int = 0
-    stale: int = 0
-    again: int = 0
-    repeated: int = 0
-    stalls: int = 0
 
 
 class Spread:
@@ -55,6 +46,7 @@ class Spread:
         self.route = route
         self.counters = Counters()
         self.trouble = Trouble()
+        self.flow = Flow()
         self._budget = Budget(extra)
         self._masked = masked
         self._lanes: dict[int, SendingLane] = {}
@@ -62,6 +54,9 @@ class Spread:
         self._recent: deque[tuple[int, Frame]] = deque(maxlen=16)  # (lane, frame) that may be repeated
         self._current: int | None = None
         self._slice_began: Instant = 0.0
+        self._room: float = FIRST_BYTES  # bytes more that may be on the way
+        self._queues = False  # they queue there
+        self._narrow_until: Instant = -math.inf  # turns and copies would only fill a hop that is full
         self._retry_at: Instant | None = None
         self._due: Instant | None = None  # the earliest at which a lane's answer is overdue
         self._stalled = False  # some lane is
@@ -83,6 +78,11 @@ class Spread:
         """Bytes of frames that no lane took yet."""
         return sum(len(frame.sealed) for frame in self._pending)
 
+    def carries_bits_per_s(self, now: Instant) -> int:
+        """Return what the hop carries, heads included, while that is less than what is to be sent; else 0."""
+        narrow = now < self._narrow_until and not self.flow.dark(now)
+        return round(8 * self.flow.bytes_per_s) if narrow else 0
+
     def prefer(self, lane: int) -> None:
         """While the hop is calm, use this lane: the one the other end uses, so that acknowledgements ride along."""
         if not self.trouble.degree and lane in self._lanes:
@@ -93,6 +93,7 @@ class Spread:
         wanted = list(lanes)
         for number in [number for number in self._lanes if number not in wanted]:
             self._owed_again(self._lanes.pop(number))
+            self._room = max(self._room, FIRST_BYTES)
         for number in wanted:
             if number not in self._lanes:
                 self._lanes[number] = SendingLane(number)
@@ -100,7 +101,7 @@ class Spread:
 
     def look_at(self, now: Instant) -> list[int]:
         """Return the lanes of which facts are wanted now."""
-        all_of_them = self.trouble.degree > 0 or self._retry_at is not None
+        all_of_them = self.trouble.degree > 0 or self._retry_at is not None or self._room <= 0
         if not (all_of_them or self._stalled or (self._due is not None and now >= self._due)):
             return []
         return [
@@ -112,10 +113,14 @@ class Spread:
     def note(self, number: int, facts: LaneFacts | None, now: Instant) -> None:
         """Take in what the kernel says of a lane."""
         lane = self._lanes.get(number)
-        if lane is not None and lane.note(facts, now):
+        if lane is None:
+            return
+        if lane.note(facts, now):
             self.counters.stalls += 1
             self.trouble.stalled(now)
+        self.flow.acked(lane.acked_bytes, now)
         self._survey()
+        self._weigh(now)
 
     def worn_out(self, now: Instant) -> list[int]:
         """Return the lanes that are better replaced by fresh ones: stalled for long, or for long while others move."""
@@ -136,14 +141,14 @@ class Spread:
         for captured_at, sealed in frames:
             self._pending.append(Frame(captured_at, sealed))
             self._budget.earn(len(sealed))
-        while self._pending and (now - self._pending[0].captured_at > STALE_S or len(self._pending) > MOST_PENDING):
-            self._pending.popleft()
-            self.counters.stale += 1
+        while self._pending and now - self._pending[0].captured_at > STALE_S:
+            self._let_go(len(self._pending) - 1)
+        self._let_go(MOST_PENDING)
         messages: Messages = []
         if self._stalled:
             self._send_again(free, now, messages)
         degree = self._degree(now) if self.trouble.degree else 0
-        while self._pending:
+        while self._pending and self._may_send(now):
             lane = self._choose(free, degree, now)
             if lane is None:
                 break
@@ -153,9 +158,35 @@ class Spread:
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
+    def _weigh(self, now: Instant) -> None:
+        """Find out how many bytes more may be on the way. What a loss holds up is no queue: then it may be more."""
+        lanes = self._lanes.values()
+        least_rtt_s = min((lane.facts.least_rtt_s for lane in lanes if lane.facts is not None), default=GUESSED_RTT_S)
+        self._queues = any(lane.queues(now) for lane in lanes)
+        slack = LOSSES_SLACK if self.flow.bytes_per_s and not self._queues else 1.0
+        self._room = slack * self.flow.allowed(least_rtt_s) - sum(lane.owed_bytes for lane in lanes)
+
+    def _may_send(self, now: Instant) -> bool:
+        """Say whether there is room; where all stands still, for the newest frame now and then, to see what passes."""
+        if self._room > 0:
+            return True
+        if self._queues:
+            self._narrow_until = now + NARROW_S
+        used_at = max((lane.used_at for lane in self._lanes.values()), default=now)
+        if not self.flow.dark(now) or now - used_at < PROBE_S:
+            return False
+        self._let_go(1)
+        return True
+
+    def _let_go(self, most: int) -> None:
+        """Forget the oldest frames that wait, down to `most`."""
+        while len(self._pending) > most:
+            self._pending.popleft()
+            self.counters.stale += 1
+
     def _degree(self, now: Instant) -> int:
         """Return how bad it is; while lanes are used in turn, the far end acknowledges at once."""
-        degree = self.trouble.at(now)
+        degree = self.trouble.at(now) if now >= self._narrow_until else 0
         for lane in self._lanes.values():
             lane.hurried = degree > 0
         return degree
@@ -195,13 +226,15 @@ class Spread:
     def _send_fresh(self, lane: SendingLane, degree: int, now: Instant, messages: Messages) -> None:
         taken: list[Frame] = []
         size = _HEAD_BYTES
+        most = min(MAX_MEDIA_BYTES, self._room)
         while self._pending and len(taken) < MAX_FRAMES - 1:
             size += _FRAME_HEAD_BYTES + len(self._pending[0].sealed)
-            if taken and size > MAX_MEDIA_BYTES:
+            if taken and size > most:
                 break
             taken.append(self._pending.popleft())
         self.counters.sent += len(taken)
-        copies = self._copies(lane, COPIES * len(taken), now) if degree == 2 and not self._congested(lane) else []
+        room = degree == 2 and self._room > COPIES * size and not (lane.queues(now) or lane.clogged)
+        copies = self._copies(lane, COPIES * len(taken), now) if room else []
         self._recent.extend((lane.number, frame) for frame in taken)
         self._put(lane, [*copies, *taken], now, messages)
 
@@ -222,7 +255,7 @@ class Spread:
     def _send_again(self, free: Free, now: Instant, messages: Messages) -> None:
         """Send what only stalled lanes owe once more, together, on a lane that moves."""
         stalled = [lane for lane in self._lanes.values() if lane.stalled_since is not None and lane.owed]
-        moving = self._moving(free) if stalled else []
+        moving = self._moving(free) if stalled and self._room > 0 else []
         if not moving:
             return
         on_the_way = {id(frame) for lane in moving for message in lane.owed for frame in message.frames}
@@ -246,8 +279,9 @@ class Spread:
 
     def _put(self, lane: SendingLane, frames: list[Frame], now: Instant, messages: Messages) -> None:
         message = pack_media(self.route, [frame.sealed for frame in frames])
-        was_idle = lane.idle
+        was_idle, before = lane.idle, lane.owed_bytes
         lane.carry(wire_bytes(len(message), self._masked), tuple(frames), now)
+        self._room -= lane.owed_bytes - before
         messages.append((lane.number, message))
         if was_idle:
             self._due = earliest(self._due, lane.due)
@@ -255,11 +289,6 @@ class Spread:
     def _survey(self) -> None:
         self._due = earliest(*(lane.due for lane in self._lanes.values()))
         self._stalled = any(lane.stalled_since is not None for lane in self._lanes.values())
-
-    def _congested(self, lane: SendingLane) -> bool:
-        """Say whether bytes queue on the way: more of them would make it worse."""
-        facts = lane.facts
-        return facts is not None and (facts.unsent > 0 or facts.queueing_s > max(CONGESTED_S, facts.least_rtt_s))
 
 
 def _is_due(lane: SendingLane, now: Instant) -> bool:

@@ -23,7 +23,7 @@ class Timing:
     call_dead_s: float = 10.0
     first_retry_s: float = 0.2
     longest_retry_s: float = 30.0
-    call_connect_s: float = 1.5  # the first attempts in a call; after every fourth, half as long again
+    call_connect_s: float = 3.0  # the first attempts in a call; after every fourth, half as long again
     call_longest_retry_s: float = 0.5  # a call is only kept for 30 s: no long pauses
     slow_retry_s: float = 60.0  # after a fault that time alone will not mend
     stable_s: float = 60.0  # a session that lasted this long starts the back-off anew
@@ -53,8 +53,8 @@ class Backoff:
     def connect_timeout_s(self, in_call: bool) -> float:
         """Return how long an attempt may take: short in a call, growing slowly for the sake of slow links.
 
-        A SYN that is lost is repeated after 1 s, then (before Linux 6.5) only after 3 and 7 s: when the network comes
-        back, a fresh attempt is often faster than a patient one.
+        A handshake that darkness broke off waits for TCP, twice as long after every try: when the network comes back, a
+        fresh attempt is often faster than a patient one.
         """
         if not in_call:
             return self._timing.connect_s

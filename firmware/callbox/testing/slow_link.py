@@ -123,11 +123,11 @@ class Talk:
         return max(self.gaps_ms[round(since_s * 100) :])
 
 
-def _sealed(plain: bytes) -> bytes:
+def sealed(plain: bytes) -> bytes:
     return plain + bytes(SEAL_BYTES)
 
 
-def _opened(sealed: bytes) -> bytes:
+def opened(sealed: bytes) -> bytes:
     return sealed[:-SEAL_BYTES]
 
 
@@ -136,7 +136,7 @@ def talk(
 ) -> Talk:
     """Let a voice adapt to `link`. `sees_unsent`: the narrow place is the sender's own link, not the far one's."""
     codec, control, done = PretendCodec(), RateControl(start), Talk()
-    sending, receiving = Sending(codec, _sealed, start), Receiving(codec, _opened)
+    sending, receiving = Sending(codec, sealed, start), Receiving(codec, opened)
     reports: deque[tuple[float, Report]] = deque()
     gap = before = 0
     report: Report | None = None

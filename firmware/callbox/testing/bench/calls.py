@@ -1,9 +1,11 @@
 """`python -m callbox.testing.bench.calls`: what a call costs the server, and how long it holds a frame.
 
-    n calls: two sessions each, one media lane, 50 frames/s each way  -->  CPU of the server per call, relay delay
+    n calls: two sessions each with their lanes, 50 frames/s each way  -->  CPU of the server per call, relay delay
 
 A call here is 100 frames a second, both directions together. All boxes live in one process, which costs more than the
-server does; so the calls are few, and the server's CPU is divided by them.
+server does; so the calls are few, and the server's CPU is divided by them. A server that is woken for every frame finds
+its caches cold and pays two or three times what it pays when it is busy: `--haste 8` has each box speak as eight would,
+which tells what a busy core carries. `floor_us` is what an echo costs in the same run.
 """
 
 import argparse
@@ -22,7 +24,8 @@ import numpy as np
 
 from callbox.base.chance import SystemChance
 from callbox.crypto.identity import Identity
-from callbox.lanes.spread import Counters, Spread
+from callbox.lanes.lane import Counters
+from callbox.lanes.spread import Spread
 from callbox.link.events import (
     CloseLane,
     Incoming,
@@ -41,8 +44,9 @@ from callbox.link.session import Credentials, Session
 from callbox.link.transports import perform
 from callbox.link.transports.dialling import parse_address
 from callbox.link.transports.websocket import WebSocketTransport, join
+from callbox.testing.bench import echoes
 from callbox.testing.bench.call import SERVER_TOML
-from callbox.testing.bench.processes import cpu_s, memory_mb
+from callbox.testing.bench.processes import memory_mb, ran_s
 from callbox.testing.lab.frames import STAMP
 from callbox.wire.cards import Invite, parse_invite
 from callbox.wire.media import MEDIA_TYPE, unpack_media
@@ -179,17 +183,20 @@ async def _call(number: int, invite: Callable[[str], Invite], lanes: int) -> tup
 
 
 async def measure(
-    address: str, pid: int, invite: Callable[[str], Invite], calls: int, lanes: int, length_s: float
+    address: str, pid: int, invite: Callable[[str], Invite], calls: int, lanes: int, length_s: float, haste: float
 ) -> dict[str, float]:
     """Hold `calls` calls for `length_s`; return what they cost."""
-    held = [await _call(number, invite, lanes) for number in range(calls)]
+    held = [await _call(0, invite, lanes)]
+    empty_mb = memory_mb(pid)[0]
+    held += [await _call(number, invite, lanes) for number in range(1, calls)]
+    idle_kb = 1000 * (memory_mb(pid)[0] - empty_mb) / max(1, 2 * (calls - 1) * (1 + lanes))
     lines = [(route, line) for route, *pair in held for line in pair]
-    loop, pause_s = asyncio.get_running_loop(), 1 / FRAMES_PER_S / len(lines)
+    loop, pause_s = asyncio.get_running_loop(), 1 / FRAMES_PER_S / haste / len(lines)
     begins = loop.time() + SETTLE_S
     before, due, turn = 0.0, loop.time(), 0
     while loop.time() < begins + length_s:
         if not before and loop.time() >= begins:
-            before = cpu_s(pid)
+            before = ran_s(pid)
             for _, line in lines:
                 line.delays_ms.clear()
         while due <= loop.time():  # evenly over time, as the microphones of strangers would
@@ -197,7 +204,7 @@ async def measure(
             line.speak(route)
             due, turn = due + pause_s, turn + 1
         await asyncio.sleep(max(0.0005, due - loop.time()))
-    spent = (cpu_s(pid) - before) / length_s
+    spent = (ran_s(pid) - before) / length_s / haste
     delays = [delay for _, line in lines for delay in line.delays_ms]
     for _, line in lines:
         line.end()
@@ -205,11 +212,13 @@ async def measure(
         "calls": calls,
         "cpu_per_call": spent / calls,
         "calls_per_core": calls / spent,
+        "frame_us": 1e6 * spent / calls / 2 / FRAMES_PER_S,
         "frames": len(delays),
-        "expected": calls * 2 * FRAMES_PER_S * length_s,
+        "expected": calls * 2 * FRAMES_PER_S * length_s * haste,
         "again": sum(line.sent_again for _, line in lines),
         "relay_p50_ms": float(np.percentile(delays, 50)),
         "relay_p99_ms": float(np.percentile(delays, 99)),
+        "idle_connection_kb": idle_kb,
         "server_pss_mb": memory_mb(pid)[0],
     }
 
@@ -219,6 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m callbox.testing.bench.calls", description=main.__doc__)
     parser.add_argument("--calls", type=int, default=12)
     parser.add_argument("--lanes", type=int, default=6, help="media lanes of each box (6)")
+    parser.add_argument("--haste", type=float, default=1.0, help="times the pace of a call (1); up to 9")
     parser.add_argument("--seconds", type=float, default=15.0)
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="callbox-calls-") as folder:
@@ -235,7 +245,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return parse_invite(subprocess.run(made, capture_output=True, text=True, check=True).stdout)
 
             try:
-                told = asyncio.run(measure(address, server.pid, invite, chosen.calls, chosen.lanes, chosen.seconds))
+                told = asyncio.run(
+                    measure(address, server.pid, invite, chosen.calls, chosen.lanes, chosen.seconds, chosen.haste)
+                )
+                told["floor_us"] = echoes.us_per_frame(home)
             finally:
                 server.terminate()
     print(json.dumps({name: round(value, 4) for name, value in told.items()}, indent=1))

@@ -5,7 +5,8 @@
 
 What Linux does and the voice feels: a segment is sent again when one sent later has arrived (RACK, RFC 8985), when the
 last ones stay unanswered (tail loss probe), or at the time-out, which doubles unless little is on the way
-(TCP_THIN_LINEAR_TIMEOUTS). Losses shrink the window as CUBIC does; its growth, pacing and the like are left out.
+(TCP_THIN_LINEAR_TIMEOUTS). Time stamps (RFC 7323) tell the round trip of what was sent again, too. Losses shrink the
+window as CUBIC does; its growth, pacing and the like are left out.
 """
 
 import heapq
@@ -106,7 +107,7 @@ class TcpLane:
         segment.sends += 1
         arrival = self._there.arrival(_bytes(segment) + HEAD_BYTES, now)
         if arrival is not None:
-            self._agenda.at(arrival, lambda: self._arrive(number))
+            self._agenda.at(arrival, lambda: self._arrive(number, now))
         self._restart_timer()
 
     def _restart_timer(self) -> None:
@@ -138,7 +139,7 @@ class TcpLane:
             segment.lost = not segment.arrived
         self._push()
 
-    def _acknowledged(self, upto: int, held: frozenset[int], echoed: Instant, repeated: bool) -> None:
+    def _acknowledged(self, upto: int, held: frozenset[int], echoed: Instant) -> None:
         now = self._agenda.now
         told = [*range(self._acked, upto), *(number for number in held if number >= self._acked)]
         newly = [number for number in told if not self._segments[number].arrived]
@@ -149,8 +150,7 @@ class TcpLane:
         if not newly and not moved:
             return
         self._tries = 0
-        if not repeated:
-            self._sample(now - echoed)
+        self._sample(now - echoed)
         if self._window < FIRST_WINDOW:
             self._window += len(newly) / 2
         if newly:
@@ -185,9 +185,7 @@ class TcpLane:
 
     # --- receiver ---------------------------------------------------------------------------------------------------
 
-    def _arrive(self, number: int) -> None:
-        segment = self._segments[number]
-        echo, repeated = segment.sent_at, segment.sends > 1
+    def _arrive(self, number: int, echo: Instant) -> None:
         hole = number != self._next
         if number >= self._next:
             self._held.add(number)
@@ -196,17 +194,17 @@ class TcpLane:
             self._deliver(self._segments[self._next].data)
             self._next += 1
         if self.prompt or hole or self._held:
-            self._answer(echo, repeated)
+            self._answer(echo)
         else:
             now = self._agenda.now
             answer_at = min(now + DELAYED_ACK_S, (now // self.answers_s + 1) * self.answers_s)
-            self._agenda.at(answer_at, lambda: self._answer(echo, repeated))
+            self._agenda.at(answer_at, lambda: self._answer(echo))
 
-    def _answer(self, echo: Instant, repeated: bool) -> None:
+    def _answer(self, echo: Instant) -> None:
         arrival = self._back.arrival(HEAD_BYTES, self._agenda.now)
         if arrival is not None:
             upto, held = self._next, frozenset(self._held)
-            self._agenda.at(arrival, lambda: self._acknowledged(upto, held, echo, repeated))
+            self._agenda.at(arrival, lambda: self._acknowledged(upto, held, echo))
 
 
 def _bytes(segment: _Segment) -> int:
