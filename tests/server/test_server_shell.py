@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import resource
 import stat
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from callbox.server.shell.audit import AuditLog
 from callbox.server.shell.home import Home
 from callbox.server.shell.serving import split_address
 from callbox.server.shell.store_thread import StoreThread
+from callbox.server.shell.tls import server_context
 from callbox.server.stores.memory import MemoryStore
 
 NOW = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
@@ -94,6 +96,30 @@ def test_an_audit_log_without_a_disk_counts_what_it_lost(tmp_path: Path) -> None
     log = AuditLog(tmp_path / "missing" / "audit.log")
     log.append(["one", "two"])
     assert log.lost == 2
+
+
+def test_an_audit_log_on_a_full_disk_has_no_half_lines(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.log")
+    log.append(["one"])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))
+    try:
+        log.append(["a line that does not fit"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    log.append(["two"])
+    assert (tmp_path / "audit.log").read_text() == "one\ntwo\n"
+    assert log.lost == 1
+
+
+def test_a_certificate_is_made_without_a_disk(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.prepare()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for _ in range(2):
+        home.issue_leaf(["chat.example.org"])
+    server_context(home.leaf_certificate, home.leaf_key)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 async def test_the_store_thread_commits_what_waits_together_and_reports_in_order(tmp_path: Path) -> None:

@@ -195,6 +195,22 @@ def test_a_failing_store_says_so_in_a_sentence() -> None:
 # --- files ---
 
 
+def test_a_store_that_has_turned_read_only_is_read_on(tmp_path: Path) -> None:
+    store = SqlStore(tmp_path / "server.sqlite")
+    store.open()
+    store.apply([PutLetter(letter(1))])
+    assert store._engine is not None
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    with pytest.raises(StoreFault, match="readonly"):
+        store.apply([PutLetter(letter(2))])
+    assert store.mail(KITCHEN.device, 0, 9) == (letter(1),)
+    assert store.invites() == ()
+    assert store.invite(b"") is None
+    assert store.blob_part(b"", 0) is None
+    store.close()
+
+
 def test_a_batch_is_all_or_nothing(tmp_path: Path) -> None:
     store = SqlStore(tmp_path / "server.sqlite")
     store.open()

@@ -1,11 +1,13 @@
 """The folder that holds everything of one box: settings, store, key, control socket. Nothing lies elsewhere."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
 
 from callbox.app.settings import BoxSettings
 from callbox.base.errors import CallboxError
+from callbox.base.files import write_whole
 from callbox.base.settings import load_settings, sample
 
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel allows 107
@@ -67,14 +69,14 @@ class Home:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self.settings_file.exists():
-                self.settings_file.touch(mode=0o600)
-                self.settings_file.write_text(sample(BoxSettings), encoding="utf-8")
+                write_whole(self.settings_file, sample(BoxSettings).encode())
         except OSError as error:
             raise self._unusable(error) from None
 
     def _unusable(self, error: OSError) -> CallboxError:
         return CallboxError(
-            f"The folder {self.folder} cannot be used: {error.strerror}.", "Name another one with --home."
+            f"The folder {self.folder} cannot be used: {error.strerror}.",
+            "Is there room, and is it yours? Or name another one with --home.",
         )
 
     def settings(self, file: Path | None = None) -> BoxSettings:
@@ -94,7 +96,7 @@ class Home:
     def lock(self) -> bool:
         """Take the folder for this process; False when another process has it. Freed when the process ends."""
         try:
-            fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            fd = self._open_lock()
         except OSError as error:
             raise self._unusable(error) from None
         try:
@@ -104,6 +106,15 @@ class Home:
             return False
         self._lock_fd = fd
         return True
+
+    def _open_lock(self) -> int:
+        file = self.folder / "lock"
+        try:
+            return os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+        return os.open(file if file.exists() else self.folder, os.O_RDONLY)  # a box makes calls on such a card, too
 
     def unlock(self) -> None:
         """Let another process have the folder."""

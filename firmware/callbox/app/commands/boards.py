@@ -6,6 +6,7 @@ import msgspec
 
 from callbox.app.commands.words import Adder, Options, add_json, print_facts
 from callbox.base.errors import CallboxError
+from callbox.base.files import write_whole
 
 
 def add(adder: Adder) -> None:
@@ -34,7 +35,7 @@ def _boards(options: Options) -> int:
         return 0
     out = Path(options.out or f"{board.name}.svg")
     try:
-        out.write_text(svg(board), encoding="utf-8")
+        write_whole(out, svg(board).encode(), mode=0o644)
     except OSError as error:
         raise CallboxError(f"The picture cannot be written to {out}: {error.strerror}.") from None
     print_facts(options, {"file": str(out)}, f"{out} drawn")

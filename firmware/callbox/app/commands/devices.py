@@ -1,7 +1,6 @@
 """Commands about this account's devices and keys: link, devices, revoke, backup, restore."""
 
 import base64
-import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from callbox.app.commands.shown import qr
 from callbox.app.commands.words import Adder, Options, add_json, home_of, print_facts, progress
 from callbox.base.chance import SystemChance
 from callbox.base.errors import CallboxError
+from callbox.base.files import write_whole
 
 
 def add(adder: Adder) -> None:
@@ -177,14 +177,7 @@ def _restore(options: Options) -> int:
 
 
 def _write(file: Path, data: bytes) -> None:
-    """Write a file whole or not at all, for its owner alone."""
-    draft = file.with_name(f".{file.name}.new{os.getpid()}")
     try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
+        write_whole(file, data)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise CallboxError(f"{file} could not be written: {error.strerror}.", "Is the disk full?") from None

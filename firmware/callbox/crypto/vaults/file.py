@@ -41,7 +41,8 @@ class FileVault:
                 self._key = self._found()
             except OSError as error:
                 raise CallboxError(
-                    f"The key of this box cannot be read: {error}.", "Run as the user that owns the box's folder."
+                    f"The key of this box cannot be read or made: {error}.",
+                    "Run as the user that owns the box's folder, and see that there is room.",
                 ) from None
         return self._key
 
@@ -66,16 +67,16 @@ class FileVault:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._file.with_name(f".key-{os.getpid()}")
         draft.unlink(missing_ok=True)
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
         try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(key)
+                file.flush()
+                os.fsync(file.fileno())
             os.link(draft, self._file)
         except FileExistsError:  # another process was faster: its key counts
             return _checked(self._file, self._file.read_bytes())
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
         folder = os.open(self._file.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

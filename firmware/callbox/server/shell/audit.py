@@ -21,7 +21,10 @@ class AuditLog:
         try:
             if self._path.exists() and self._path.stat().st_size > self._max_bytes:
                 self._path.replace(self._path.with_suffix(".older"))
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(text)
+            with self._path.open("ab", buffering=0) as file:
+                whole_at = file.tell()
+                if file.write(data := text.encode()) < len(data):  # the disk is full: no line is left in two
+                    file.truncate(whole_at)
+                    self.lost += text.count("\n")
         except OSError:
             self.lost += text.count("\n")

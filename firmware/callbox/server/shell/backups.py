@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callbox.base.errors import CallboxError
+from callbox.base.files import write_whole
 from callbox.server.shell.home import (
     ADDRESS,
     ASIDE,
@@ -32,7 +33,6 @@ from callbox.server.shell.home import (
     STORE,
     Home,
     wall_ms,
-    write_whole,
 )
 
 FORMAT = 1

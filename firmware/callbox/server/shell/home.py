@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from callbox.base.errors import CallboxError
+from callbox.base.files import write_whole
 from callbox.base.settings import load_settings, sample
 from callbox.base.time import TRUSTED_AFTER_MS
 from callbox.server.authority import Issued, make_authority, make_leaf
@@ -36,8 +37,7 @@ class Home:
         self.settings_file = folder / SETTINGS
         self.store_file = folder / STORE
         self.audit_file = folder / "audit.log"
-        self.leaf_certificate = folder / "server.crt"
-        self.leaf_key = folder / "server.key"
+        self._leaf_fds: tuple[int, ...] = ()
         self._authority_certificate = folder / AUTHORITY_FILES[0]
         self._authority_key = folder / AUTHORITY_FILES[1]
         self._address_file = folder / ADDRESS
@@ -61,9 +61,13 @@ class Home:
                     write_whole(self._authority_certificate, issued.certificate)
                     write_whole(self._authority_key, issued.key)
         except OSError as error:
-            raise CallboxError(
-                f"The folder {self.folder} cannot be used: {error.strerror}.", "Name another one with --home."
-            ) from None
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> CallboxError:
+        return CallboxError(
+            f"The folder {self.folder} cannot be used: {error.strerror}.",
+            "Is there room, and is it yours? Or name another one with --home.",
+        )
 
     def finish_restore(self) -> None:
         """Put a restored backup in the place of what lies here, which goes aside. Begins where it was cut off."""
@@ -99,14 +103,31 @@ class Home:
             raise CallboxError(f"The server's authority cannot be read: {error}.", "Bring back a backup.") from None
 
     def issue_leaf(self, hosts: list[str]) -> None:
-        """Write a fresh certificate for these names: at every start, and now and then while running."""
+        """Make a fresh certificate for these names: at every start, and now and then while running.
+
+        It lies in memory: a server starts on a full disk, too.
+        """
         leaf = make_leaf(self.authority(), hosts, _today())
-        write_whole(self.leaf_certificate, leaf.certificate)
-        write_whole(self.leaf_key, leaf.key)
+        for old in self._leaf_fds:
+            os.close(old)
+        self._leaf_fds = tuple(_in_memory(part) for part in (leaf.certificate, leaf.key))
+
+    @property
+    def leaf_certificate(self) -> Path:
+        """Where the certificate lies that was issued last."""
+        return Path(f"/proc/self/fd/{self._leaf_fds[0]}")
+
+    @property
+    def leaf_key(self) -> Path:
+        """Where its key lies."""
+        return Path(f"/proc/self/fd/{self._leaf_fds[1]}")
 
     def claim(self) -> None:
         """Take the folder for this process's server. Freed when the process ends, however it ends."""
-        fd = os.open(self.folder / "running", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fd = os.open(self.folder / "running", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -123,7 +144,12 @@ class Home:
 
     def write_address(self, public: str) -> None:
         """Note under which NAME:PORT boxes reach the server, for the invites that other processes print."""
-        write_whole(self._address_file, public.encode())
+        if public == self.read_address():
+            return
+        try:
+            write_whole(self._address_file, public.encode())
+        except OSError as error:
+            raise self._unusable(error) from None
 
     def read_address(self) -> str:
         """Return that NAME:PORT, or "" before the first start."""
@@ -168,22 +194,8 @@ def _today() -> datetime.datetime:
     return datetime.datetime.fromtimestamp(max(wall_ms(), TRUSTED_AFTER_MS) / 1000, datetime.UTC)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner alone. Raises OSError, and leaves nothing behind."""
-    fresh = path.with_name(path.name + f".new{os.getpid()}")
-    try:
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _in_memory(data: bytes) -> int:
+    """Return an open file that lies on no disk."""
+    fd = os.memfd_create("callbox", os.MFD_CLOEXEC)
+    os.write(fd, data)
+    return fd

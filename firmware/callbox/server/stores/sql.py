@@ -77,23 +77,23 @@ class SqlStore:
         wanted = select(tables.letters).where(
             columns.to_device == device, columns.number > after, columns.void.is_(False)
         )
-        with self._transaction() as connection:
+        with self._transaction(reads=True) as connection:
             lines = connection.execute(wanted.order_by(columns.number).limit(limit))
             return tuple(tables.letter_of(line) for line in lines)
 
     def invite(self, token_hash: bytes) -> Invite | None:
         wanted = select(tables.invites).where(tables.invites.c.token_hash == token_hash)
-        with self._transaction() as connection:
+        with self._transaction(reads=True) as connection:
             line = connection.execute(wanted).first()
         return None if line is None else tables.invite_of(line)
 
     def invites(self) -> tuple[Invite, ...]:
-        with self._transaction() as connection:
+        with self._transaction(reads=True) as connection:
             lines = connection.execute(select(tables.invites).order_by(tables.invites.c.created_ms))
             return tuple(tables.invite_of(line) for line in lines)
 
     def blob_part(self, blob: bytes, part: int) -> bytes | None:
-        with self._transaction() as connection:
+        with self._transaction(reads=True) as connection:
             return sql_blobs.part(connection, blob, part)
 
     def close(self) -> None:
@@ -102,11 +102,13 @@ class SqlStore:
             self._engine = None
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _transaction(self, reads: bool = False) -> Iterator[Connection]:
+        """`reads`: it only reads, which goes on a disk that has turned read-only, too."""
         if self._engine is None:
             raise StoreFault("The store is not open.")
         try:
-            with self._engine.begin() as connection:
+            engine = self._engine.execution_options(reads=True) if reads else self._engine
+            with engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
             raise StoreFault(
@@ -152,7 +154,7 @@ def _refuse_damaged(path: Path) -> None:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
             complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.OperationalError as error:
-        raise StoreFault(f"The store {path} cannot be read: {error}.", "Who owns it, and is the disk well?") from None
+        raise StoreFault(f"The store {path} cannot be read: {error}.", "Is the disk full, or not well?") from None
     except sqlite3.DatabaseError as error:
         complaint = str(error)
     if complaint != "ok":
@@ -170,7 +172,8 @@ def _set_up(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reads = connection.get_execution_options().get("reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _snapshot(connection: Connection) -> StoreSnapshot:
