@@ -16,6 +16,7 @@ from callbox.wire.signals import (
     Authority,
     Challenge,
     ClientMessage,
+    Denied,
     DevicesChanged,
     EndRing,
     Enrolled,
@@ -28,7 +29,7 @@ from callbox.wire.signals import (
     Welcome,
 )
 from server.people import Box
-from server.room import AUTHORITY, Room, accepted, media
+from server.room import AUTHORITY, Room, accepted, denied, media
 
 KITCHEN, WORKSHOP = Box("kitchen"), Box("workshop")
 
@@ -92,6 +93,7 @@ def test_nobody_is_enrolled_before_the_commit() -> None:
     room.store.failing = True
     peer.say(KITCHEN.enrol(token))
     assert not peer.all(Enrolled)
+    assert [denied(answer) for answer in peer.all(Denied)] == ["no-storage"]
     assert peer.closed
     room.store.failing = False
     again = room.connect()

@@ -5,6 +5,7 @@ reply  {"ok": true, ...}                        the last line of an ask; lines b
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -34,12 +35,14 @@ class ControlSocket:
         self._happened: Callable[[Asked | AskerLeft], None] = lambda event: None
 
     async def start(self, events: Callable[[Asked | AskerLeft], None]) -> None:
-        """Listen; asks are told to `events`."""
+        """Listen; asks are told to `events`. On a read-only card nobody can ask: calls go on."""
         self._happened = events
-        self._path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
+            self._path.unlink(missing_ok=True)
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE_BYTES)
+        except OSError as error:
+            logger.warning("control socket: the command line cannot reach this box: %s", error)
         finally:
             os.umask(before)
 
@@ -47,7 +50,8 @@ class ControlSocket:
         """Listen no longer; who still waits for an answer reads an end."""
         if self._server is not None:
             self._server.close()
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the card may have turned read-only
+                self._path.unlink(missing_ok=True)
         for writer in list(self._writers.values()):
             writer.close()
         if self._serving:  # cancelled by the loop's end instead, asyncio would log a traceback for each

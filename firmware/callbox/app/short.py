@@ -78,6 +78,9 @@ async def _ask(home: Home, what: str, words: Mapping[str, Any], then: str) -> di
             later = await replies.ask(THEN, then, reply)
             reply |= {"told": bool(later.get("ok"))} | {name: later[name] for name in ("state",) if name in later}
         await _stored(box)
+        if not (reply.get("ok") or box.core.ledger.idle):  # what waits for the card ends with this box
+            why = (box.core.ledger.fault or "").partition("\n")[0]
+            reply |= {"error": f"This could not be stored. {why}", "cure": "Nothing was changed. Say it again then."}
         return reply
     finally:
         world.stopping()

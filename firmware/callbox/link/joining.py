@@ -53,7 +53,7 @@ _WRONG_SERVER = (
     f"A wrong address, a server set up anew, or somebody posing as it; nothing was told to it. {_NEW_INVITE}",
 )
 _NO_ROOM = (
-    "The server cannot store this box's keys now: its disk may be full.",
+    "The server cannot take this box in now: its disk may be full.",
     "Once it has room again, say the same with the same invite.",
 )
 _PUBLISH = 1

@@ -141,9 +141,14 @@ class Desk:
 
         self.out.append(FetchMail(self._ticket(done), device, after, limit))
 
-    def find_invite(self, token_hash: bytes, then: Callable[[Invite | None], None]) -> None:
+    def find_invite(self, token_hash: bytes, then: Callable[[Invite | None, bool], None]) -> None:
+        """`then`: the invite, if there is such a one, and whether the store could be read at all."""
+
         def done(outcome: Outcome) -> None:
-            then(outcome.invite if isinstance(outcome, InviteFound) else None)
+            if isinstance(outcome, InviteFound):
+                then(outcome.invite, True)
+            else:
+                then(None, False)
 
         self.out.append(FindInvite(self._ticket(done), token_hash))
 

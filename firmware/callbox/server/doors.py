@@ -26,6 +26,7 @@ from callbox.wire.signals import (
     AskLink,
     Authority,
     Challenge,
+    Denied,
     Enrol,
     Enrolled,
     JoinLane,
@@ -95,10 +96,13 @@ def enrol(desk: Desk, unproven: Unproven, message: Enrol) -> None:
         return
     unproven.enrolling = True
 
-    def found(invite: Invite | None) -> None:
+    def found(invite: Invite | None, looked: bool) -> None:
         if desk.sessions.unproven.get(unproven.connection) is unproven:
             unproven.enrolling = False
-            _invited(desk, unproven, message, record, invite)
+            if looked:
+                _invited(desk, unproven, message, record, invite)
+            else:
+                _no_storage(desk, unproven)
 
     desk.find_invite(hash_token(message.token), found)
 
@@ -149,7 +153,7 @@ def _enrol_now(desk: Desk, unproven: Unproven, message: Enrol, record: DeviceRec
     def stored(safe: bool) -> None:
         desk.enrolling.discard(account.name)
         if not safe:
-            desk.close(unproven.connection, "the store failed")
+            _no_storage(desk, unproven)
             return
         if invite.replaces:
             desk.save(replace_account(desk, account))
@@ -163,6 +167,11 @@ def _enrol_now(desk: Desk, unproven: Unproven, message: Enrol, record: DeviceRec
         tell_devices_changed(desk, account.name)
 
     desk.save([PutAccount(account), PutDevice(device), PutInvite(replace(invite, used_by=device.device))], stored)
+
+
+def _no_storage(desk: Desk, unproven: Unproven) -> None:
+    desk.send(unproven.connection, Denied(0, "no-storage"))
+    desk.close(unproven.connection, "the store failed")
 
 
 # --- sessions -------------------------------------------------------------------------------------------------
