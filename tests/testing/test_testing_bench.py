@@ -15,7 +15,7 @@ from callbox.base.frames import RATE_HZ, silence
 from callbox.testing.bench import processes, report
 from callbox.testing.bench.call import Heard, Idle, Spent, Start, tone
 from callbox.testing.bench.figures import Figure, Goal, Measured, figures
-from callbox.testing.bench.floors import OpusFloor, opus_alone
+from callbox.testing.bench.floors import CardFloor, OpusFloor, opus_alone, opus_paced
 from callbox.testing.measure import MouthToEar, quality, tone_starts
 from callbox.testing.voice import find_voice
 
@@ -49,8 +49,8 @@ def start(step: str = "near", **changed: Any) -> Start:
 
 
 def table(*starts: Start) -> dict[tuple[str, str], Figure]:
-    card = MouthToEar(25.0, 30.0, 0, 6)
-    opus = {name: OpusFloor(0.02, 4.4) for name in ("near", "steady", "saver")}
+    card = CardFloor(MouthToEar(25.0, 30.0, 0, 6), 0.03)
+    opus = {name: OpusFloor(0.02, 4.4, 0.04) for name in ("near", "steady", "saver")}
     return {(line.what, line.step): line for line in figures(Measured([card], opus, starts))}
 
 
@@ -163,6 +163,10 @@ def test_opus_alone_costs_something_and_sounds_well() -> None:
     floor = opus_alone("steady", find_voice(4).samples)
     assert 0 < floor.cpu < 1
     assert floor.pesq is None or floor.pesq > 2
+
+
+def test_opus_at_a_call_s_pace_costs_something() -> None:
+    assert 0 < opus_paced("near", find_voice(4).samples[: RATE_HZ // 5]) < 1
 
 
 def test_quality_knows_better_from_worse() -> None:

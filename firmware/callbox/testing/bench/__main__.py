@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import callbox
@@ -18,8 +19,7 @@ from callbox.base.frames import RATE_HZ
 from callbox.testing.bench import report
 from callbox.testing.bench.call import Bench, Start
 from callbox.testing.bench.figures import Measured, figures
-from callbox.testing.bench.floors import card_alone, opus_alone
-from callbox.testing.measure import MouthToEar
+from callbox.testing.bench.floors import CardFloor, card_alone, opus_alone, opus_paced
 from callbox.testing.virtual_card import VirtualCard
 from callbox.testing.voice import find_voice
 
@@ -70,8 +70,12 @@ def measure(starts: int, others: Sequence[str], say: Say) -> Measured:
     """Measure floors and calls; each rate step `starts` times, the default one first."""
     voice = find_voice(VOICE_S)
     say(f"voice: {voice.source}; libopus alone ...")
-    opus = {step: opus_alone(step, voice.samples) for step in (DEFAULT_STEP.name, *others)}
-    card_delays: list[MouthToEar] = []
+    floor_voice = voice.samples[: int(FLOOR_VOICE_S * RATE_HZ)]
+    opus = {
+        step: replace(opus_alone(step, voice.samples), paced_cpu=opus_paced(step, floor_voice))
+        for step in (DEFAULT_STEP.name, *others)
+    }
+    card_floors: list[CardFloor] = []
     calls: list[Start] = []
     failed: list[str] = []
     with (
@@ -86,13 +90,13 @@ def measure(starts: int, others: Sequence[str], say: Say) -> Measured:
             say(
                 f"{DEFAULT_STEP.name}, start {number + 1} of {starts}: the card alone, then a call{_idling(number)} ..."
             )
-            card_delays.append(card_alone(card, KITCHEN, voice.samples[: int(FLOOR_VOICE_S * RATE_HZ)]))
+            card_floors.append(card_alone(card, KITCHEN, floor_voice))
             calls.append(_started(bench, DEFAULT_STEP.name, number == 0, failed, say))
         for step in others:
             for number in range(starts):
                 say(f"{step}, start {number + 1} of {starts} ...")
                 calls.append(_started(bench, step, False, failed, say))
-    return Measured(card_delays, opus, calls, failed)
+    return Measured(card_floors, opus, calls, failed)
 
 
 def _started(bench: Bench, step: str, idle: bool, failed: list[str], say: Say) -> Start:

@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 
 from callbox.testing.bench.call import Start
-from callbox.testing.bench.floors import OpusFloor
-from callbox.testing.measure import MouthToEar
+from callbox.testing.bench.floors import CardFloor, OpusFloor
 
 Bound = Literal["<=", ">="]
 
@@ -50,7 +49,7 @@ class Figure:
 class Measured:
     """What a whole run of the bench brought home. Calls in the order of their steps; the first step is the default."""
 
-    card: Sequence[MouthToEar]
+    card: Sequence[CardFloor]
     opus: dict[str, OpusFloor]
     starts: Sequence[Start]
     failed: Sequence[str] = ()  # what went wrong in starts that led to no call
@@ -100,8 +99,8 @@ def _waiting(starts: Sequence[Start]) -> list[Figure]:
 
 
 def _card(measured: Measured, first: str) -> list[Figure]:
-    card_ms = _middle(delay.median_ms for delay in measured.card)
-    worst_ms = _middle(delay.p95_ms for delay in measured.card)
+    card_ms = _middle(floor.delay.median_ms for floor in measured.card)
+    worst_ms = _middle(floor.delay.p95_ms for floor in measured.card)
     of = f"{len(measured.card)} starts"
     ours_ms = _middle(_start_medians(start for start in measured.starts if start.step == first))
     more_ms = None if card_ms is None or ours_ms is None else ours_ms - card_ms
@@ -109,6 +108,7 @@ def _card(measured: Measured, first: str) -> list[Figure]:
         Figure("floor: mouth to ear of the card alone, median", "", card_ms, "ms", of),
         Figure("floor: mouth to ear of the card alone, p95", "", worst_ms, "ms", of),
         Figure("mouth to ear above that floor, median", first, more_ms, "ms", of),
+        Figure("floor: CPU of the card alone", "", _middle(floor.cpu for floor in measured.card), "s", of, digits=3),
     ]
 
 
@@ -144,7 +144,7 @@ def _spent(step: str, starts: Sequence[Start], opus: OpusFloor) -> list[Figure]:
     return [
         Figure("CPU per call-second and box", step, cpu, "s", of, Goal("<=", 0.060), 3),
         Figure("floor: CPU of libopus alone", step, opus.cpu, "s", "encode + decode", digits=3),
-        Figure("CPU, ratio to that floor", step, cpu / opus.cpu, "x", of, digits=1),
+        Figure("floor: the same at the pace of a call", step, opus.paced_cpu, "s", "encode + decode", digits=3),
         Figure("CPU of the server per call-second", step, server_cpu, "s", f"{len(starts)} calls", digits=3),
         Figure("memory in a call, PSS", step, pss_mb, "MB", of, Goal("<=", 60)),
         Figure("memory in a call, RSS", step, rss_mb, "MB", of),
