@@ -12,7 +12,7 @@ import pytest
 
 from callbox.base.errors import CallboxError
 from callbox.base.frames import RATE_HZ, silence
-from callbox.testing.bench import processes, report
+from callbox.testing.bench import echoes, processes, report
 from callbox.testing.bench.call import Heard, Idle, Spent, Start, tone
 from callbox.testing.bench.figures import Figure, Goal, Measured, figures
 from callbox.testing.bench.floors import CardFloor, OpusFloor, opus_alone, opus_paced
@@ -60,14 +60,21 @@ def test_cpu_time_is_read_past_any_process_name() -> None:
 
 
 def test_our_own_work_and_memory_show() -> None:
-    before = processes.cpu_s(os.getpid())
+    before, ran_before_s = processes.cpu_s(os.getpid()), processes.ran_s(os.getpid())
     end = time.process_time() + 0.05
     while time.process_time() < end:
         pass
     assert 0.02 <= processes.cpu_s(os.getpid()) - before <= 1.0
+    assert 0.049 <= processes.ran_s(os.getpid()) - ran_before_s <= 1.0
     pss_mb, rss_mb = processes.memory_mb(os.getpid())
     assert 5 < pss_mb <= rss_mb
     assert processes.wake_ups(os.getpid()) > 0
+
+
+@pytest.mark.real
+def test_an_echo_through_the_servers_sockets_has_a_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(echoes, "TURNS", 4)
+    assert 1 < echoes.us_per_frame(tmp_path) < 5000
 
 
 def test_every_segment_on_the_wire_counts_with_its_headers() -> None:

@@ -26,6 +26,13 @@ def cpu_s_in(stat: str) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
+def ran_s(pid: int) -> float:
+    """Return how long the threads of a process ran so far, in s, to the nanosecond: `cpu_s` counts by ticks of 10 ms,
+    and takes whoever sleeps between them for idle."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
 def memory_mb(pid: int) -> tuple[float, float]:
     """Return the memory of a process in MB: PSS (pages that several use are shared out among them) and RSS."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
