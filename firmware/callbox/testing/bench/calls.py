@@ -4,8 +4,8 @@
 
 A call here is 100 frames a second, both directions together. All boxes live in one process, which costs more than the
 server does; so the calls are few, and the server's CPU is divided by them. A server that is woken for every frame finds
-its caches cold and pays two or three times what it pays when it is busy: `--haste 8` has each box speak as eight would,
-which tells what a busy core carries. `floor_us` is what an echo costs in the same run.
+its caches cold and pays more than one that is busy: with `--together` all boxes speak at the same moment, and with
+`--haste 4` each as four would. `floor_us` is what an echo costs in the same run.
 """
 
 import argparse
@@ -183,7 +183,14 @@ async def _call(number: int, invite: Callable[[str], Invite], lanes: int) -> tup
 
 
 async def measure(
-    address: str, pid: int, invite: Callable[[str], Invite], calls: int, lanes: int, length_s: float, haste: float
+    address: str,
+    pid: int,
+    invite: Callable[[str], Invite],
+    calls: int,
+    lanes: int,
+    length_s: float,
+    haste: float,
+    together: bool,
 ) -> dict[str, float]:
     """Hold `calls` calls for `length_s`; return what they cost."""
     held = [await _call(0, invite, lanes)]
@@ -200,7 +207,7 @@ async def measure(
             for _, line in lines:
                 line.delays_ms.clear()
         for _ in lines:  # evenly over time, as the microphones of strangers would
-            if due > loop.time():
+            if due > loop.time() and not (together and turn % len(lines)):
                 break
             route, line = lines[turn % len(lines)]
             line.speak(route)
@@ -232,6 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--calls", type=int, default=12)
     parser.add_argument("--lanes", type=int, default=6, help="media lanes of each box (6)")
     parser.add_argument("--haste", type=float, default=1.0, help="times the pace of a call (1); up to 9")
+    parser.add_argument("--together", action="store_true", help="all boxes speak at the same moment, not in turn")
     parser.add_argument("--seconds", type=float, default=15.0)
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="callbox-calls-") as folder:
@@ -248,9 +256,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return parse_invite(subprocess.run(made, capture_output=True, text=True, check=True).stdout)
 
             try:
-                told = asyncio.run(
-                    measure(address, server.pid, invite, chosen.calls, chosen.lanes, chosen.seconds, chosen.haste)
-                )
+                options = (chosen.calls, chosen.lanes, chosen.seconds, chosen.haste, chosen.together)
+                told = asyncio.run(measure(address, server.pid, invite, *options))
                 told["floor_us"] = echoes.us_per_frame(home)
             finally:
                 server.terminate()
