@@ -175,7 +175,7 @@ def test_it_never_reaches_out() -> None:
     for _ in range(50):
         case.now += 1.0
         case.give(happened.Ticked())
-    allowed = {"ShowLights", "Speak", "SetVolume", "Log"}
+    allowed = {"ShowLights", "Speak", "SetVolume", "CheckSound", "Log"}
     assert {type(effect).__name__ for effect in case.done} <= allowed
 
 
