@@ -67,7 +67,7 @@ class Voice:
 
     def pump(self) -> None:
         """Send what the engine sealed, on the lanes that are up; without a route it is dropped."""
-        frames = list(self._engine.outbound.drain())
+        frames = self._engine.outbound.drain()
         spread = self._spread
         if spread is None:
             return
@@ -109,6 +109,12 @@ class Voice:
     def _free(self, lane: int) -> bool:
         return not self._transport.queued_bytes(lane)
 
+    def _least_queued(self, current: int | None) -> int:
+        """Return what waits in front of the lane where least does: nearly always nothing, and the current one knows."""
+        if current in self._carrying() and self._free(current):
+            return 0
+        return min(self._transport.queued_bytes(lane) for lane in self._carrying())
+
     def _tell_unsent(self, spread: Spread, now: Instant) -> None:
         """Tell the rate control what did not get out: when that changes, and now and then while it is so. A hop that
         stands still says nothing about what it carries."""
@@ -116,7 +122,7 @@ class Voice:
         if spread.flow.dark(now):
             self._stale_told = stale
             return
-        unsent = min(self._transport.queued_bytes(lane) for lane in self._carrying()) + spread.waiting_bytes
+        unsent = self._least_queued(spread.current) + spread.waiting_bytes
         again = unsent and now - self._unsent_told_at >= UNSENT_AGAIN_S
         if again or (unsent > 0) != (self._unsent > 0) or stale != self._stale_told:
             carries = spread.carries_bits_per_s(now)

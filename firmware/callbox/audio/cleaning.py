@@ -90,7 +90,8 @@ class Cleaning:
         self._line.append(played)
         played = self._line.popleft()
         power = _power(captured)
-        self._spoke = _ECHO_CYCLES if _power(played) > _FAR_SPEAKS else max(0, self._spoke - 1)
+        if self.cancelling:
+            self._spoke = _ECHO_CYCLES if _power(played) > _FAR_SPEAKS else max(0, self._spoke - 1)
         if not (self.cancelling and self._spoke):
             self._weigh(power)
         out = self._taken(captured, played)

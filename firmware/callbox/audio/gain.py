@@ -8,7 +8,7 @@ and of noise.
 
 import numpy as np
 
-from callbox.base.frames import CYCLE_MS, CYCLE_SAMPLES, Samples
+from callbox.base.frames import CYCLE_MS, CYCLE_SAMPLES, Samples, peak
 
 TARGET_DB = -23.0  # of full scale, while speaking; ITU-T P.56 levels of telephone speech lie around -26
 MOST_DB = 12.0
@@ -42,7 +42,6 @@ class Gain:
         after = min(wanted, before * _STEP)
         if before == after == 1.0:
             return samples
-        peak = float(max(int(samples.max()), -int(samples.min()), 1))
-        self._now = after = max(1.0, min(after, _ROOM / peak))
+        self._now = after = max(1.0, min(after, _ROOM / max(peak(samples), 1.0)))
         ramp = np.float32(after) if after < before else np.float32(before) + np.float32(after - before) * _RAMP
         return (samples * ramp).astype(np.int16)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from callbox.base.frames import CYCLE_SAMPLES, Samples, silence
+from callbox.base.frames import CYCLE_SAMPLES, Samples, peak, silence
 
 MAXIMUM = 29_204  # -1 dB of full scale
 _FULL_SCALE = 32_768
@@ -97,13 +97,13 @@ class Mixer:
         if voice is None:
             return silence()
         volume = self._volume
-        if volume * _FULL_SCALE > self.maximum and max(int(voice.max()), -int(voice.min())) * volume > self.maximum:
+        if volume * _FULL_SCALE > self.maximum and peak(voice) * volume > self.maximum:
             return self._limited(voice * np.float32(volume))
         return voice if volume == 1.0 else (voice * np.float32(volume)).astype(np.int16)
 
     def _limited(self, total: NDArray[np.float32]) -> Samples:
-        peak = float(np.abs(total).max())
-        wanted = min(1.0, self.maximum / peak) if peak > 0 else 1.0
+        loudest = peak(total)
+        wanted = min(1.0, self.maximum / loudest) if loudest > 0 else 1.0
         before = self._limit_now
         self._limit_now = min(wanted, before + RECOVER_STEP)
         total *= _between(before, self._limit_now)

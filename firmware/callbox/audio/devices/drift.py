@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from callbox.base.frames import Samples
+from callbox.base.frames import Samples, silence
 
 _HALF = 8
 _BETA = 6.0
@@ -30,7 +30,7 @@ class DriftMatch:
 
     def __init__(self, cycle: int) -> None:
         self._cycle = cycle
-        self._line = np.zeros(2 * _HALF + 1 + cycle, dtype=np.float32)
+        self._line = silence(2 * _HALF + 1 + cycle)
         self._at = 0.0  # fraction of a sample, where in the line the next one is read
         self._rise = np.arange(cycle + 1, dtype=np.float32) / np.float32(cycle)
         self.begin()
@@ -46,7 +46,7 @@ class DriftMatch:
         ahead = self._ahead(fill)
         begin, end, count = self._at, self._at + ahead, self._cycle
         if ahead == 0.0 and begin == 0.0:
-            return self._line[_HALF : _HALF + count].astype(np.int16)
+            return self._line[_HALF : _HALF + count]
         if end < 0:
             count, end = count + 1, end + ahead / self._cycle
             self._at = end + 1
@@ -55,7 +55,7 @@ class DriftMatch:
             self._at = end - 1
         else:
             self._at = end
-        line = self._line[: count + 2 * _HALF]
+        line = self._line[: count + 2 * _HALF].astype(np.float32)
         made = np.convolve(line, _filter(begin), "valid")[:count]
         if end != begin:
             made += (np.convolve(line, _filter(end), "valid")[:count] - made) * self._rise[:count]
