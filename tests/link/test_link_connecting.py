@@ -64,6 +64,15 @@ async def test_a_lost_syn_is_not_waited_for(network: Network) -> None:
     assert network.given_up == 2
 
 
+@pytest.mark.parametrize("network", [case([HERE], 0.1)], indirect=True)
+async def test_one_more_connection_is_not_worth_a_storm_of_attempts(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "CALM_AGAIN_S", 0.02)
+    await connected(SERVER, urgent=False)
+    assert 2 <= len(network.tried) <= 3
+
+
 @pytest.mark.parametrize("network", [case([HERE, THERE], None, 0.0)], indirect=True)
 async def test_an_address_that_does_not_answer_is_passed_by(network: Network) -> None:
     assert await connected(SERVER) is network.opened[0]

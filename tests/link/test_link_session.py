@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbox.link.events import (
+    PROBE_LANE,
     CloseLane,
     EpochRolledBack,
     Incoming,
@@ -23,7 +24,6 @@ from callbox.link.events import (
     SessionLost,
     SessionUp,
 )
-from callbox.link.session import PROBE_LANE
 from callbox.link.states import State
 from callbox.wire.codec import encode_message, login_transcript
 from callbox.wire.signals import (
@@ -218,10 +218,15 @@ def test_a_connection_is_dead_when_the_server_answers_a_fresh_one_and_the_old_st
 
 def test_voice_that_is_heard_again_gives_the_session_time(rig: "Rig") -> None:
     silent_in_a_call(rig)
-    rig.session.media_heard(rig.now)
-    assert CloseLane(PROBE_LANE) in rig.do(rig.session.tick(rig.now))
+    assert CloseLane(PROBE_LANE) in rig.do(rig.session.media_flows(True, rig.now))
     rig.feed(LaneOpened(PROBE_LANE))
+    rig.seen.clear()
+    rig.run_until(rig.now + 20.0)
     assert rig.session.up
+    assert OpenLane(PROBE_LANE) not in rig.seen
+    rig.do(rig.session.media_flows(False, rig.now))
+    rig.run_until(rig.now + 2.0)
+    assert OpenLane(PROBE_LANE) in rig.seen
 
 
 @pytest.mark.parametrize("end", ["stop", "hang up", "closed"])

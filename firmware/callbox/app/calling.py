@@ -113,8 +113,9 @@ class Calling:
     def feed(self, event: happened.Event | None) -> None:
         """Give the machine one event (None: only the time); what its effects cause is handled after it, in order."""
         self._events.append(event)
-        if isinstance(event, happened.MediaBack):
-            self._core.link.media_heard(self._core.now)
+        if isinstance(event, happened.MediaBack | happened.MediaSilent):
+            flows = isinstance(event, happened.MediaBack)
+            self._core.emit(*self._core.link.media_flows(flows, self._core.now))
         if self._feeding:
             return
         self._feeding = True

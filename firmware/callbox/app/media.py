@@ -98,6 +98,7 @@ class CallMedia:
             self._core.emit(
                 audio.StartMedia(sealer.seal, opener.open, held, most_kbps(calls)),
                 audio.SetCapture(not self._muted()),
+                *self._core.link.media_flows(True, self._core.now),
             )
         self._feed(happened.RouteReady(media.call_id))
 

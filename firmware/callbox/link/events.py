@@ -22,6 +22,9 @@ from callbox.wire.signals import (
 CONTROL_LANE = 0
 """The session's own connection. All other lanes carry media only."""
 
+PROBE_LANE = 255
+"""No lane of the session: a fresh connection that shows whether the server answers while the session is silent."""
+
 ClosedKind = Literal["network", "certificate", "refused"]
 """network: no name, no way, no answer, or lost; certificate: somebody else answered; refused: nobody listens there,
 or what listens does not take us."""

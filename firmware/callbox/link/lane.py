@@ -11,7 +11,6 @@ from typing import TypeAlias
 from callbox.base.chance import Chance
 from callbox.base.time import Instant, earliest
 from callbox.link.events import (
-    CONTROL_LANE,
     CloseLane,
     LaneClosed,
     LaneEffect,
@@ -78,7 +77,6 @@ class LaneMachine:
         self._timing = timing
         self._backoff = Backoff(timing, chance)
         self._in_call = False
-        self._watched = lane == CONTROL_LANE  # in a call; whether a media lane moves is seen by the voice itself
         self._due: Instant | None = None  # of the back-off, or of a handshake's timeout
         self._up_since: Instant = 0.0
         self._heartbeat: Heartbeat | None = None
@@ -122,7 +120,7 @@ class LaneMachine:
     def set_in_call(self, in_call: bool, now: Instant) -> list[Outcome]:
         self._in_call = in_call
         if self._heartbeat is not None:
-            self._heartbeat.set_in_call(in_call and self._watched, now)
+            self._heartbeat.set_in_call(in_call, now)
         if in_call and self.state is State.WAITING and self._due is not None:
             self._due = min(self._due, now + self._timing.call_longest_retry_s)
         return self.tick(now)
@@ -192,7 +190,7 @@ class LaneMachine:
                 self._move(Cause.ADMITTED)
                 self._due = None
                 self._up_since = now
-                self._heartbeat = Heartbeat(self._timing, self._in_call and self._watched, now)
+                self._heartbeat = Heartbeat(self._timing, self._in_call, now)
                 return [LaneAdmitted(self.lane, message)]
         return [LaneHeard(self.lane, message)] if self.up else []
 

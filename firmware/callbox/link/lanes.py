@@ -1,5 +1,7 @@
 """The media lanes of one session: as many as wanted, each joined by a one-use ticket, all gone with the session.
 
+They are patient in a call, too: one that does not come up costs those that are up their time.
+
 A ticket is used up when it is sent. The welcome brings some, and each lane that joins brings the next one, so
 lanes that come and go for months never run out of tickets.
 """
@@ -28,7 +30,6 @@ class LaneSet:
         self._timing = timing
         self._chance = chance
         self._wanted = 0
-        self._in_call = False
         self._session_up = False
         self._tickets: deque[bytes] = deque(maxlen=2 * MAX_LANES)
         self._lanes: dict[int, LaneMachine] = {}
@@ -54,10 +55,6 @@ class LaneSet:
     def want(self, count: int, now: Instant) -> list[LinkEffect]:
         self._wanted = max(0, min(count, MAX_LANES))
         return [*self._drop([lane for lane in self._lanes if lane > self._wanted]), *self._open_wanted(now)]
-
-    def set_in_call(self, in_call: bool, now: Instant) -> list[LinkEffect]:
-        self._in_call = in_call
-        return self._each(lambda lane: lane.set_in_call(in_call, now), now)
 
     def hurry(self, now: Instant) -> list[LinkEffect]:
         return self._each(lambda lane: lane.hurry(now), now)
@@ -98,7 +95,6 @@ class LaneSet:
             if self._session_up and number not in self._lanes and room:
                 lane = LaneMachine(number, self._prove, self._timing, self._chance, self._openings)
                 self._lanes[number] = lane
-                lane.set_in_call(self._in_call, now)
                 effects += self._translate(lane.start(now), now)
         return effects
 

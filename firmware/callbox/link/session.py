@@ -19,6 +19,7 @@ from callbox.base.chance import Chance
 from callbox.base.time import Instant, earliest
 from callbox.link.events import (
     CONTROL_LANE,
+    PROBE_LANE,
     CloseLane,
     EpochRolledBack,
     Incoming,
@@ -35,7 +36,7 @@ from callbox.link.events import (
     TransportEvent,
 )
 from callbox.link.lane import LaneAdmitted, LaneFailed, LaneHeard, LaneMachine, Outcome
-from callbox.link.lanes import MAX_LANES, LaneSet
+from callbox.link.lanes import LaneSet
 from callbox.link.refusals import OTHER_SERVER, SILENT, Refusal
 from callbox.link.states import CONNECTED, State
 from callbox.link.timing import Timing
@@ -50,7 +51,6 @@ from callbox.wire.signals import (
 )
 
 NONCE_BYTES = 32
-PROBE_LANE = MAX_LANES + 1
 _SILENT_SERVER = Refusal("The server does not answer what it was asked.")
 
 
@@ -87,6 +87,7 @@ class Session:
         self._control = LaneMachine(CONTROL_LANE, self._prove, timing, chance, openings)
         self._lanes = LaneSet(server_id, timing, chance, openings)
         self._openings = openings
+        self._media_flows = False
         self._probe: LaneMachine | None = None  # does the server answer while the session is silent?
         self._next_request = 1
         self._unanswered: dict[int, Instant] = {}
@@ -131,12 +132,13 @@ class Session:
 
     def in_call(self, on: bool, now: Instant) -> list[LinkEffect]:
         """In a call, silence is noticed within 1.5 s and no pause between attempts is long; idle costs little."""
-        effects = [*self._translate(self._control.set_in_call(on, now), now), *self._lanes.set_in_call(on, now)]
-        return [*effects, *self._mind_probe(now)]
+        self._media_flows = False
+        return [*self._translate(self._control.set_in_call(on, now), now), *self._mind_probe(now)]
 
-    def media_heard(self, now: Instant) -> None:
-        """Voice came after a silence: the server is there, and the session's own connection will be heard soon."""
-        self._control.reassure(now)
+    def media_flows(self, flows: bool, now: Instant) -> list[LinkEffect]:
+        """Voice is heard, or is not any more. While it is the server is there, however long its answers take."""
+        self._media_flows = flows
+        return self._mind_probe(now)
 
     def want_lanes(self, count: int, now: Instant) -> list[LinkEffect]:
         """Keep `count` media lanes up, in this and in later sessions."""
@@ -178,6 +180,8 @@ class Session:
 
     def _mind_probe(self, now: Instant) -> list[LinkEffect]:
         """Have a probe while the session is silent, and only then."""
+        if self._media_flows and self._control.silent:
+            self._control.reassure(now)
         if self._control.silent and self._probe is None:
             self._probe = LaneMachine(PROBE_LANE, lambda _: SILENT, self._timing, self._chance, self._openings)
             self._probe.set_in_call(True, now)

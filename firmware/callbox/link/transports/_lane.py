@@ -24,6 +24,7 @@ from callbox.lanes.sockets import acknowledge, told, tune
 from callbox.lanes.tls import TlsPipe
 from callbox.link.events import (
     CONTROL_LANE,
+    PROBE_LANE,
     ClosedKind,
     LaneClosed,
     LaneOpened,
@@ -120,7 +121,7 @@ class Lane(asyncio.BufferedProtocol):
     async def _dial(self, authority: bytes | None) -> None:
         """Connect and begin TLS. The session's timeout ends it through `close`."""
         try:
-            self._socket = await connected(self._server)
+            self._socket = await connected(self._server, urgent=self.number in (CONTROL_LANE, PROBE_LANE))
             tune(self._socket, media=self.number != CONTROL_LANE)
             self._tls = TlsPipe(client_tls(authority), self._server.host)
             await self._loop.create_connection(lambda: self, sock=self._socket)

@@ -16,12 +16,16 @@ from callbox.link.transports.dialling import Address
 AGAIN_S = 0.25
 QUICK_ATTEMPTS = 6
 LATER_AGAIN_S = 1.0
+CALM_AGAIN_S = 0.5  # doubled after every attempt
 
 _Place: TypeAlias = tuple[Any, ...]  # as getaddrinfo tells it
 
 
-async def connected(server: Address) -> socket.socket:
-    """Return a connected socket. Raises OSError when every address has refused; the caller limits the time."""
+async def connected(server: Address, urgent: bool = True) -> socket.socket:
+    """Return a connected socket. Raises OSError when every address has refused; the caller limits the time.
+
+    Not `urgent`: one more beside others that serve. Where the network is only slow, attempts cost those their time.
+    """
     loop = asyncio.get_running_loop()
     left = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
     under_way: dict[asyncio.Task[socket.socket], _Place] = {}
@@ -32,7 +36,7 @@ async def connected(server: Address) -> socket.socket:
             if left:
                 place = left[number % len(left)]
                 under_way[loop.create_task(_attempt(place))] = place
-            pause_s = AGAIN_S if number < QUICK_ATTEMPTS else LATER_AGAIN_S
+            pause_s = (AGAIN_S if number < QUICK_ATTEMPTS else LATER_AGAIN_S) if urgent else CALM_AGAIN_S * 2**number
             number += 1
             done, _ = await asyncio.wait(
                 under_way, timeout=pause_s if left else None, return_when=asyncio.FIRST_COMPLETED
