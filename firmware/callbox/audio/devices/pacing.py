@@ -15,29 +15,37 @@ _KEEP_S = 0.000_005
 
 
 class Pace:
-    """One microphone's: `pause_s` before every sleep, `came` when a cycle is there."""
+    """One microphone's: `nap_s` before it is asked, `pause_s` while it has too little, `came` when a cycle is there."""
 
-    def __init__(self, rate_hz: int, cycle_s: float) -> None:
+    def __init__(self, rate_hz: int, cycle: int) -> None:
         self._rate_hz = rate_hz
-        self._cycle_s = cycle_s
+        self._cycle = cycle
         self._due: Instant | None = None  # of the next cycle
         self._earlier_s = _SEARCH_S
         self._again_s = SHORTEST_S
-        self._sleeps = 0
+        self._slept = self._asked = False
 
-    def pause_s(self, missing: int, now: Instant) -> float:
+    def nap_s(self, now: Instant) -> float:
+        """Return how long nothing can be there yet."""
+        if self._due is None or self._due <= now:
+            return 0.0
+        self._slept = True
+        return self._due - now
+
+    def pause_s(self, missing: int) -> float:
         """Return how long to sleep while so many samples are missing."""
         missing_s = max(missing / self._rate_hz, SHORTEST_S)
-        self._sleeps += 1
         if self._due is None:
+            self._slept = True
             return missing_s
-        if self._sleeps == 1:
-            return max(self._due - now, SHORTEST_S)
         self._earlier_s = _KEEP_S
-        self._again_s = min(missing_s, 2 * self._again_s if self._sleeps > 2 else SHORTEST_S)
+        self._again_s = min(missing_s, 2 * self._again_s if self._asked else SHORTEST_S)
+        self._slept = self._asked = True
         return self._again_s
 
-    def came(self, now: Instant) -> None:
-        """A cycle is there. One that did not have to be waited for says nothing about the next."""
-        self._due = now + self._cycle_s - self._earlier_s if self._sleeps else None
-        self._sleeps = 0
+    def came(self, more: int, now: Instant) -> None:
+        """A cycle is there, and `more` samples. One that was there before it was waited for tells nothing of the next,
+        and with a whole one more there is nothing to wait for."""
+        known = self._slept and more < self._cycle
+        self._due = now + self._cycle / self._rate_hz - self._earlier_s if known else None
+        self._slept = self._asked = False

@@ -114,7 +114,7 @@ class PortAudioDevice:
         self._speaker = speaker
         self._to_48k = None if microphone.rate_hz == RATE_HZ else Resampler(microphone.rate_hz, RATE_HZ)
         self._from_48k = None if speaker.rate_hz == RATE_HZ else Resampler(RATE_HZ, speaker.rate_hz)
-        self._pace = Pace(microphone.rate_hz, CYCLE_MS / 1000)
+        self._pace = Pace(microphone.rate_hz, microphone.cycle_frames)
         self._drift = DriftMatch(speaker.cycle_frames)
         self._capacity = speaker.stream.get_write_available()
         self._dropped: Samples | None = None
@@ -129,13 +129,15 @@ class PortAudioDevice:
         patience_s = LOST_AFTER_S
         self._check()
         try:
+            if nap_s := self._pace.nap_s(time.monotonic()):
+                time.sleep(nap_s)
             while (there := stream.get_read_available()) < wanted:
-                pause_s = self._pace.pause_s(wanted - there, time.monotonic())
+                pause_s = self._pace.pause_s(wanted - there)
                 if patience_s <= 0:
                     raise DeviceLost("the microphone gives no sound any more")
                 time.sleep(pause_s)
                 patience_s -= pause_s
-            self._pace.came(time.monotonic())
+            self._pace.came(there - wanted, time.monotonic())
             raw = stream.read(wanted, exception_on_overflow=False)
         except OSError as error:
             raise DeviceLost(f"the microphone is gone: {error.args[-1]}") from None
