@@ -6,8 +6,9 @@ bare.py        after a boot with `guest.without=cards,cables`
 import subprocess
 import time
 
+from machine.inside.deaths import BOXES
 from machine.inside.hands import kitchen, status, tell, until, wait_connected
-from machine.inside.outages import BOXES, a_call, active, restarts, sh
+from machine.inside.outages import a_call, active, restarts, sh
 
 BARE_S = 20.0
 CARDS = ("enable=1,1", "index=0,1", "id=kitchen,workshop", "pcm_substreams=1,1")
