@@ -73,10 +73,18 @@ def test_a_name_that_the_server_does_not_take_is_said_once(desk: Desk, people: P
 
 def test_an_answer_to_an_earlier_wish_does_not_count(desk: Desk, people: People) -> None:
     people.allow({"contact": "a", "row": "ring"})
+    desk.settle()
     people.allow({"contact": "a", "row": "blocked"})
     desk.settle()
     desk.core.replied(1, Accepted(1))
     assert not people.told_everything
+
+
+def test_the_server_hears_of_no_wish_that_is_not_on_the_card(desk: Desk, people: People) -> None:
+    people.allow({"contact": "a", "row": "blocked"})
+    assert desk.link.asked == []
+    desk.settle()
+    assert desk.link.asked == [SetRow(1, "a", "blocked")]
 
 
 def test_what_was_decided_offline_is_told_later(desk: Desk, people: People) -> None:

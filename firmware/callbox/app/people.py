@@ -200,9 +200,9 @@ class People:
         if dial is None and row in MAY_CALL and (known is None or known.dial is None):
             dial = next((slot for slot in range(1, MOST_DIAL_SLOTS + 1) if not self._contacts.by_dial(slot)), None)
         fingerprint = str(words.get("fingerprint") or "") or None
-        self._core.commit(self._contacts.allow(name, row, self._core.wall_ms, dial, fingerprint))
         self._untold_rows[name] = row
-        self._tell()
+        # Told only when it is on the card: a server that knew a wish which no box remembers would keep it for ever.
+        self._core.commit(self._contacts.allow(name, row, self._core.wall_ms, dial, fingerprint), then=self._tell)
         contact = self._contacts.get(name)
         return {
             "ok": True,
