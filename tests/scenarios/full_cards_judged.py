@@ -46,7 +46,10 @@ def _compared(story: Story) -> list[str]:
     account = {*lines["kitchen"], *lines["hall"], *story.deleted}
     wrong += [f"only {name} has {line}" for line, name in _apart(account, set(lines["workshop"]), "the account")]
     own = {line for line in lines["kitchen"] if EARLY not in line}
-    wrong += [f"only {name} has {line}" for line, name in _apart(own, set(lines["hall"]), "kitchen", "hall")]
+    # A server that was killed may have told nobody of the new box: texts pass it by until its account's letter says so.
+    told = story.trouble is None or (story.trouble.end, story.trouble.how) != ("server", "cut")
+    apart = _apart(own, set(lines["hall"]), "kitchen", "hall") if told else []
+    wrong += [f"only {name} has {line}" for line, name in apart]
     for box in (kitchen, hall, workshop):
         for item in _items(box):
             if isinstance(item, TextItem | VoiceItem) and item.outgoing and item.state not in ARRIVED:
@@ -55,7 +58,7 @@ def _compared(story: Story) -> list[str]:
                 wrong.append(f"{box.name}: {content(box, item)} has no sound")
             if isinstance(item, VoiceItem) and item.state in ("coming", "lost"):
                 wrong.append(f"{box.name}: {content(box, item)} is {item.state}")
-        wrong += [f"{box.name}: {line}" for line in box.logged if "does not open" in line or "was refused" in line][:2]
+        wrong += [f"{box.name}: {line}" for line in box.logged if "was refused" in line][:2]
     if story.lossy:  # a line of a call is acknowledged to nobody: a power cut may take it
         wrong = [line for line in wrong if " has call " not in line]
     return wrong
