@@ -1,6 +1,13 @@
-"""Tests with real processes, sockets and cards follow one another on one core; the rest fills the other."""
+"""What holds for all tests: who runs beside whom, and that no example fails because the machine was slow.
+
+Tests with real processes, sockets and cards follow one another on one core; the rest fills the other.
+"""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("callbox", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("callbox")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -243,7 +243,7 @@ def test_silence_before_the_first_packet_and_after_the_last() -> None:
     delays=st.lists(st.one_of(st.none(), st.floats(0, 3000)), min_size=5, max_size=60),
     packet_ms=st.sampled_from([10, 20, 40, 60]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_arrival_gives_whole_cycles_and_counts_that_add_up(delays: list[float | None], packet_ms: int) -> None:
     codec = open_codec()
     encoder = codec.encoder(24_000, packet_ms)

@@ -135,7 +135,7 @@ def test_voice_alone_at_a_steady_volume(volume: float, level: int) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 32767), st.integers(0, 32767), st.floats(-1, 3)), min_size=1, max_size=15))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_never_above_the_maximum(cycles: list[tuple[int, int, float]]) -> None:
     mixer = Mixer()
     for voice_level, tone_level, volume in cycles:

@@ -323,12 +323,10 @@ class Story(RuleBasedStateMachine):
 
 
 TestStory = Story.TestCase
-TestStory.settings = settings(
-    max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestStory.settings = settings(max_examples=120, stateful_step_count=30, suppress_health_check=list(HealthCheck))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example(seed=87)  # both talk already when the other offer is proven
 @given(seed=st.integers(0, 2**32))
 def test_on_a_good_link_two_who_dial_at_once_always_end_up_talking(seed: int) -> None:
@@ -344,7 +342,7 @@ def test_on_a_good_link_two_who_dial_at_once_always_end_up_talking(seed: int) ->
     pipe.check_settled()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), away_s=st.floats(0.5, 25), side=st.integers(0, 1))
 def test_a_call_survives_a_lost_link_on_either_side(seed: int, away_s: float, side: int) -> None:
     pipe = Pipe(seed)
@@ -361,7 +359,7 @@ def test_a_call_survives_a_lost_link_on_either_side(seed: int, away_s: float, si
     assert not pipe.books[0].recorded
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), side=st.integers(0, 1))
 def test_a_restarted_box_is_back_in_the_call_without_a_ring(seed: int, side: int) -> None:
     pipe = Pipe(seed)

@@ -68,7 +68,7 @@ def tell_all(devices: list[Device], teller: Device) -> None:
         sibling.agreement.merge(teller.agreement.all())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps)
 def test_any_order_of_changes_and_letters_ends_in_agreement(plan: list[Step]) -> None:
     devices = [Device(name) for name in DEVICES]

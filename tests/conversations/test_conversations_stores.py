@@ -155,7 +155,7 @@ WRITES = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(WRITES, max_size=6), max_size=5))
 def test_both_stores_agree_on_any_history(
     batches: list[list[Write]], open_store: OpenStore, request: pytest.FixtureRequest

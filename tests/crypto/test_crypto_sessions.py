@@ -83,7 +83,7 @@ def test_crossed_starts_lose_nothing_and_settle(first_to_hear: str) -> None:
         assert letter.olm_type == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["a says", "b says", "a hears", "b hears", "a restarts", "b restarts"]), max_size=60))
 def test_crossing_conversations_lose_nothing(turns: list[str]) -> None:
     """Letters in order each way, delivered after any delay, with crossed starts and boxes killed in between."""

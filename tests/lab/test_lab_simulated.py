@@ -84,7 +84,7 @@ def test_each_degree_is_worth_its_bytes() -> None:
     assert none.bytes_per_s < usual.bytes_per_s < 2 * none.bytes_per_s
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     conditions=st.builds(
         Conditions,

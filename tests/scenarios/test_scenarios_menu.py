@@ -311,7 +311,7 @@ def test_in_a_call_there_is_no_menu(world: World) -> None:
     assert workshop.state == "idle", "talk hangs up, as ever"
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.sampled_from(["talk", "mute", "calls", "volume_up", "volume_down"]), st.floats(0.03, 0.9)),

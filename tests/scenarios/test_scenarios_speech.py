@@ -438,7 +438,7 @@ def test_a_voice_that_fails_once_leaves_the_message_unread(world: World) -> None
 MESSAGES = [f"This is message number {number}, and it says nothing else." for number in range(4)]
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(
     st.lists(
         st.tuples(

@@ -339,7 +339,7 @@ _BYTES = st.one_of(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(data=_BYTES, state=st.sampled_from(["unproven", "session", "lane"]))
 def test_malformed_input_closes_its_connection_with_one_error_and_no_other(data: bytes, state: str) -> None:
     room = Room(KITCHEN, WORKSHOP)

@@ -120,7 +120,7 @@ def test_large_letters_go_one_at_a_time_and_none_is_stuck() -> None:
         acknowledge(kitchen, number)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["send", "ack", "reconnect", "restart"]), min_size=5, max_size=60))
 def test_in_any_story_nothing_is_lost_or_out_of_order(story: list[str]) -> None:
     """A receiver that drops doubles sees every accepted letter once and in order."""

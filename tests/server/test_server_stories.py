@@ -131,7 +131,7 @@ def holds(peer: Peer, route: int) -> bool:
     return RouteOpened(7, route, complete=True) in peer.all(RouteOpened)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(_steps)
 def test_no_story_of_lies_breaks_the_server_or_its_promise_about_media(steps: list[Step]) -> None:
     story = Story()
