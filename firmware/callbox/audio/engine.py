@@ -20,21 +20,15 @@ from callbox.audio.codecs import Codec, open_codec
 from callbox.audio.devices import Device, DeviceLost, Devices, StillOpening
 from callbox.audio.echo.none import NoCanceller
 from callbox.audio.facts import (
-    Arrived,
     AudioStats,
     CheckSound,
     CloseSound,
     Command,
     Fact,
-    FirstAudio,
     Listen,
     Listened,
     LiveChanged,
     LookAgain,
-    MediaBack,
-    MediaEnded,
-    MediaSilent,
-    Meter,
     NoteUnsent,
     OpenSound,
     Play,
@@ -58,9 +52,9 @@ from callbox.audio.facts import (
     TraceArrivals,
 )
 from callbox.audio.listening import Listening
-from callbox.audio.media import SILENT_AFTER_S
-from callbox.audio.step import Step, level_db
+from callbox.audio.step import Step
 from callbox.audio.steps import step_named
+from callbox.audio.telling import Telling
 from callbox.base.errors import CallboxError
 from callbox.base.frames import CYCLE_MS, Samples
 from callbox.base.queues import BoundedQueue
@@ -70,7 +64,6 @@ CYCLE_S = CYCLE_MS / 1000
 REOPEN_S = 1.0
 CHECK_AGAIN_S = 5.0  # without a call nobody waits for it, and looking costs
 HEARD_OUT_S = 0.2  # what was written last is still in the card's buffer
-METER_S = 0.25
 MOST_CATCH_UP_S = 0.05
 
 
@@ -95,7 +88,7 @@ class Engine:
         as_it_is = Cleaning(NoCanceller(), echo=False, noise=False, gain=False)
         self._step = Step(cleaning or as_it_is, codec or open_codec())
         self._cpu_clock = cpu_clock
-        self._step_us = 0.0
+        self._telling = Telling(self._step, facts)
         self._wanted: OpenSound | None = None
         self._known: OpenSound | None = None  # what to open for a tone without a call
         self._close_at: Instant | None = None  # of a device that is open for a tone alone
@@ -107,10 +100,6 @@ class Engine:
         self._check_at: Instant = -math.inf
         self._due: Instant | None = None  # of the next cycle without a device
         self._live = False
-        self._started_at: Instant | None = None
-        self._first_told = False
-        self._silent = False
-        self._meter_at: Instant = -math.inf
 
     def command(self, command: Command) -> None:
         """Hand over a command; it is carried out at the next cycle. One other thread may call this."""
@@ -164,7 +153,7 @@ class Engine:
         before = self._cpu_clock() if self._cpu_clock is not None else 0.0
         output = self._step.run(captured, self.inbound.drain(), now)
         if self._cpu_clock is not None:
-            self._step_us += (1e6 * (self._cpu_clock() - before) - self._step_us) / 16
+            self._telling.took(self._cpu_clock() - before)
         self._tell_live(self._step.live)
         if self._step.recorder is not None and self._step.recorder.full:
             self._end_recording("full")
@@ -173,7 +162,7 @@ class Engine:
         for sealed in output.outbound:
             self.outbound.put((now, sealed))
         self._sealed = bool(output.outbound)
-        self._tell_media(now, output.playback)
+        self._telling.cycle(now, output.playback)
         return output.playback
 
     def _perform(self, command: Command, now: Instant) -> None:
@@ -274,15 +263,11 @@ class Engine:
             pass
         held = None if command.step_name is None else step_named(command.step_name)
         self._step.start(command.seal, command.open, held, command.most_kbps)
-        self._started_at = now
-        self._first_told = self._silent = False
-        self._meter_at = now + METER_S
+        self._telling.begin(now)
 
     def _end_media(self) -> None:
-        if self._started_at is not None:
-            self._facts(MediaEnded(self.stats()))
+        self._telling.end()
         self._step.stop()
-        self._started_at = None
 
     # The device
 
@@ -369,51 +354,9 @@ class Engine:
         for ticket, whole in ended:
             self._facts(SpeechEnded(ticket, whole and self._device is not None))
 
-    def _tell_media(self, now: Instant, playback: Samples) -> None:
-        receiving = self._step.receiving
-        if receiving is None or self._started_at is None:
-            return
-        if receiving.jitter.playing and not self._first_told:
-            self._first_told = True
-            self._facts(FirstAudio())
-        heard_at = receiving.last_authentic if receiving.last_authentic is not None else self._started_at
-        silent = now - heard_at > SILENT_AFTER_S
-        if silent != self._silent:
-            self._silent = silent
-            self._facts(MediaSilent() if silent else MediaBack())
-        if now >= self._meter_at:
-            self._meter_at = now + METER_S
-            self._facts(Meter(level_db(self._step.sent_samples), level_db(playback), self.stats()))
-            if self._step.trace:
-                arrived, self._step.trace = self._step.trace, []
-                self._facts(Arrived(tuple(arrived)))
-
     def stats(self) -> AudioStats:
         """Return the counters of the present media session (all zero without one)."""
-        sending, receiving = self._step.sending, self._step.receiving
-        if sending is None or receiving is None:
-            return AudioStats()
-        counters = receiving.jitter.counters
-        return AudioStats(
-            step_name=sending.step.name,
-            bits_per_s=sending.step.bits_per_s,
-            packet_ms=sending.step.packet_ms,
-            delay_ms=counters.delay_ms,
-            target_ms=counters.target_ms,
-            received=counters.received,
-            lost=counters.lost,
-            late=counters.late,
-            recovered=counters.recovered,
-            concealed=counters.concealed,
-            duplicates_or_forged=receiving.refused + counters.duplicate,
-            sent=sending.sent,
-            bytes_sent=sending.bytes_sent,
-            bytes_received=receiving.bytes_received,
-            peer_lost=receiving.peer.lost if receiving.peer else 0,
-            peer_late=receiving.peer.late if receiving.peer else 0,
-            echo_late_ms=self._step.cleaning.late_ms,
-            step_us=round(self._step_us),
-        )
+        return self._telling.stats()
 
 
 def _nothing() -> None:
