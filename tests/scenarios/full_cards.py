@@ -165,11 +165,11 @@ class Story:
     def tell(self) -> None:
         """Everything, act by act. A person whose box is off waits until it is on again."""
         world, kitchen, workshop, hall = self.world, self.kitchen, self.workshop, self.hall
-        self.ask(workshop, "allow", contact="kitchen", row="ring", dial=1)
+        self.insist(workshop, "allow", contact="kitchen", row="ring", dial=1)
         self.ask(workshop, "message", contact="kitchen", text=EARLY)
         world.run(1.0)
         self._join_attic()
-        self.ask(kitchen, "allow", contact="workshop", row="ring", dial=1)
+        self.insist(kitchen, "allow", contact="workshop", row="ring", dial=1)
         self.ask(kitchen, "allow", contact="attic", row="message")
         world.run(0.5)
         self._link()  # what came before is not copied to it
@@ -210,6 +210,13 @@ class Story:
         reply = dict(box.replies[number][-1]) if box.replies[number] else None
         self.told.append(Told(box.name, what, words, reply))
         return reply
+
+    def insist(self, box: SimulatedBox, what: str, **words: Any) -> None:
+        """Say it again until it is done."""
+        for _ in range(12):
+            if (self.ask(box, what, **words) or {}).get("ok"):
+                return
+            self.world.run(2.0)
 
     def _delete(self, box: SimulatedBox) -> None:
         """Delete the first text, if it has come already."""
