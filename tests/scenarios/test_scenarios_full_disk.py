@@ -14,6 +14,7 @@ FOUND = [
     Trouble("attic", 2),  # the invite was used up, and the keys of the new account were gone
     Trouble("server", 11),  # a linked box whose record the server could not keep; a text that passed the new box by
     Trouble("server", 16),  # wishes, and a contact that one box had erased and the other one told of
+    Trouble("kitchen", 61, "cut"),  # the answer to an offer did not open, and the call was not offered again
     Trouble("server", 109, "once"),  # a sound that was fetched and stayed
 ]
 SAMPLED = [Trouble("kitchen", 30, "cut"), Trouble("hall", 25, "spell", "read-only"), Trouble("workshop", 20)]

@@ -135,6 +135,7 @@ class Box:
         self.post.on_call_letter = self.calling.receive
         self.post.inbox.on_no_such_prekey = self.keys.no_such_prekey
         self.post.inbox.on_offer_again = self.calling.offered_again
+        self.post.inbox.on_call_session = self.calling.session_was_lost
         self._link_problem = ""
         self._handlers = self._make_handlers()
         self._from_server = self._make_server_handlers()

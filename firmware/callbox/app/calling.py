@@ -176,7 +176,7 @@ class Calling:
             case CallEnd():
                 self.feed(happened.FarEnded(body.call_id, device, body.told, account))
             case Probe():
-                self._session_was_lost(account)
+                self.session_was_lost(account)
             case _:
                 self._core.complain(f"{account} sent something that is not part of a call as a call letter; dropped")
 
@@ -193,8 +193,8 @@ class Calling:
             parties.add(current.device)
         return self._people.confirmed(record) and (not parties or record.device in parties)
 
-    def _session_was_lost(self, account: str) -> None:
-        """A device could not open what we sent (it restarted in the middle?): offer it again what we offer now."""
+    def session_was_lost(self, account: str) -> None:
+        """A letter did not open there or here (a restart in the middle?): offer again what we offer now."""
         call = self.machine.current
         if call is not None and self.machine.state == "dialing" and call.contact == account:
             self._send_offer(want.SendOffer(call.call_id, account, call.knock, resume=False))

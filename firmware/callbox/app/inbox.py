@@ -80,6 +80,7 @@ class Inbox:
         self.on_own: Callable[[str, Body], list[Write]] = lambda account, body: []
         self.on_call_letter: CallLetter = lambda inner, record: None
         self.on_offer_again: Callable[[DeviceRecord], None] = lambda record: None
+        self.on_call_session: Callable[[str], None] = lambda account: None
         self.on_text: Callable[[TextWelcome], None] = lambda welcome: None
         self.on_voice: Callable[[], None] = lambda: None
         self.on_no_such_prekey: Callable[[], None] = lambda: None
@@ -298,5 +299,7 @@ class Inbox:
                 core.warn(f"the session with {record.account} could not be made anew: {error}")
                 return
             self._directory.probe(record, cls)
+            if cls == "call":
+                self.on_call_session(record.account)
 
         core.request(lambda number: ClaimPrekeys(number, record.account, (record.device,)), claimed)
