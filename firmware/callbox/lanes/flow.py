@@ -7,7 +7,6 @@ nobody waits for any more. What is not allowed waits where it can still be dropp
 On a hop that delivers what is sent this never binds.
 """
 
-import math
 from collections import deque
 
 from callbox.base.time import Instant
@@ -16,9 +15,9 @@ WINDOW_S = 0.5
 FIRST_WINDOW_S = 0.25
 REMEMBER_S = 1.5
 AHEAD_S = 0.2  # a loss keeps its frames in the account for so long and longer
-FIRST_BYTES = 1800  # before anything is known
+FIRST_BYTES = 1800  # before anything is known; more where the way is long
+FIRST_BYTES_PER_S = 24_000
 LEAST_BYTES = 700
-LEAST_RTT_FOR_S = 30.0
 DARK_S = 0.3  # nothing acknowledged for so long: nobody knows what the hop carries
 
 
@@ -31,15 +30,6 @@ class Flow:
         self._rates: deque[tuple[Instant, float]] = deque()
         self._began: Instant | None = None
         self._acked = 0
-
-        self.least_rtt_s = math.inf  # of the last half minute, on any lane
-        self._least_at: Instant = 0.0
-
-    def went_round(self, least_rtt_s: float, now: Instant) -> None:
-        """Take in how long a round trip took at its best on one lane. One that was opened while others filled the hop
-        knows no better."""
-        if least_rtt_s <= self.least_rtt_s or now - self._least_at > LEAST_RTT_FOR_S:
-            self.least_rtt_s, self._least_at = least_rtt_s, now
 
     def acked(self, count: int, now: Instant) -> None:
         """Take in that so many bytes arrived since the last call."""
@@ -59,12 +49,11 @@ class Flow:
         self.bytes_per_s = max(rate for _, rate in self._rates)
         self._began, self._acked = now, 0
 
-    @property
-    def allowed(self) -> float:
-        """How many bytes may be on the way."""
+    def allowed(self, rtt_s: float) -> float:
+        """Return how many bytes may be on the way; `rtt_s`: the hop's round trip at its best."""
         if not self.bytes_per_s:
-            return FIRST_BYTES
-        return max(LEAST_BYTES, self.bytes_per_s * (self.least_rtt_s + AHEAD_S))
+            return max(FIRST_BYTES, FIRST_BYTES_PER_S * rtt_s)
+        return max(LEAST_BYTES, self.bytes_per_s * (rtt_s + AHEAD_S))
 
     def dark(self, now: Instant) -> bool:
         """Say whether the hop stands still."""

@@ -96,12 +96,12 @@ class SendingLane:
         """Say whether bytes wait in the kernel for this lane to move."""
         return self.facts is not None and self.facts.unsent > 0
 
-    def queues(self, least_rtt_s: float, now: Instant) -> bool:
+    def queues(self, now: Instant) -> bool:
         """Say whether bytes queue on the way, by what was acknowledged of late: more of them would make it worse."""
         facts = self.facts
         if facts is None or now - self.heard_at > RECENT_S:
             return False
-        return facts.rtt_s - least_rtt_s > max(CONGESTED_S, least_rtt_s)
+        return facts.queueing_s > max(CONGESTED_S, facts.least_rtt_s)
 
     def doubt(self, now: Instant) -> tuple[int, Instant, int]:
         """The less, the better this lane for what is sent now: one that owes nothing, or whose answer is not due yet,

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from callbox.base.time import Instant, earliest
 from callbox.lanes.facts import LaneFacts, wire_bytes
 from callbox.lanes.flow import FIRST_BYTES, Flow
-from callbox.lanes.lane import Counters, Frame, SendingLane
+from callbox.lanes.lane import GUESSED_RTT_S, Counters, Frame, SendingLane
 from callbox.lanes.trouble import Budget, Trouble
 from callbox.wire.media import MAX_FRAMES, MAX_MEDIA_BYTES, pack_media
 
@@ -118,18 +118,13 @@ class Spread:
         if lane.note(facts, now):
             self.counters.stalls += 1
             self.trouble.stalled(now)
-        if facts is not None:
-            self.flow.went_round(facts.least_rtt_s, now)
         self.flow.acked(lane.acked_bytes, now)
         self._survey()
         self._weigh(now)
 
     def worn_out(self, now: Instant) -> list[int]:
-        """Return the lanes that are better replaced by fresh ones: stalled for long, or for long while others move.
-
-        None where the hop is only narrow: a handshake would cost it more than a lane is worth.
-        """
-        if not self._stalled or now < self._narrow_until:
+        """Return the lanes that are better replaced by fresh ones: stalled for long, or for long while others move."""
+        if not self._stalled:
             return []
         lanes = self._lanes.values()
         patience_s = LOST_S if all(lane.stalled_since is not None for lane in lanes) else REPLACE_S
@@ -165,10 +160,11 @@ class Spread:
 
     def _weigh(self, now: Instant) -> None:
         """Find out how many bytes more may be on the way. What a loss holds up is no queue: then it may be more."""
-        lanes, flow = self._lanes.values(), self.flow
-        self._queues = any(lane.queues(flow.least_rtt_s, now) for lane in lanes)
-        slack = LOSSES_SLACK if flow.bytes_per_s and not self._queues else 1.0
-        self._room = slack * flow.allowed - sum(lane.owed_bytes for lane in lanes)
+        lanes = self._lanes.values()
+        least_rtt_s = min((lane.facts.least_rtt_s for lane in lanes if lane.facts is not None), default=GUESSED_RTT_S)
+        self._queues = any(lane.queues(now) for lane in lanes)
+        slack = LOSSES_SLACK if self.flow.bytes_per_s and not self._queues else 1.0
+        self._room = slack * self.flow.allowed(least_rtt_s) - sum(lane.owed_bytes for lane in lanes)
 
     def _may_send(self, now: Instant) -> bool:
         """Say whether there is room; where all stands still, for the newest frame now and then, to see what passes."""
@@ -237,7 +233,7 @@ class Spread:
                 break
             taken.append(self._pending.popleft())
         self.counters.sent += len(taken)
-        room = degree == 2 and self._room > COPIES * size and not (self._queues or lane.clogged)
+        room = degree == 2 and self._room > COPIES * size and not (lane.queues(now) or lane.clogged)
         copies = self._copies(lane, COPIES * len(taken), now) if room else []
         self._recent.extend((lane.number, frame) for frame in taken)
         self._put(lane, [*copies, *taken], now, messages)
