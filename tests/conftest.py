@@ -6,7 +6,7 @@ Tests with real processes, sockets and cards follow one another on one core; the
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("callbox", suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("callbox", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("callbox")
 
 
