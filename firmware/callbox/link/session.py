@@ -127,8 +127,10 @@ class Session:
         return [*self._lanes.session_lost(), *effects, *(self._lose("The box closed the session.") if was_up else [])]
 
     def hurry(self, now: Instant) -> list[LinkEffect]:
-        """The network has changed: try at once, and doubt what seems to be up."""
-        return [*self._translate(self._control.hurry(now), now), *self._lanes.hurry(now)]
+        """The network has changed: try at once, doubt what seems to be up, and wait no longer for what was silent."""
+        silent = self._control.fail(SILENT, now) if self._control.silent else []
+        effects = self._translate([*silent, *self._control.hurry(now)], now)
+        return [*effects, *self._lanes.hurry(now), *self._mind_probe(now)]
 
     def in_call(self, on: bool, now: Instant) -> list[LinkEffect]:
         """In a call, silence is noticed within 1.5 s and no pause between attempts is long; idle costs little."""
