@@ -79,6 +79,7 @@ class Connection:
         self._control_bytes = 0
         self._fragments: list[bytes] = []
         self._writable = True
+        self._resting = False
         self._tuned = False
         self._closing = False
         self._finished = False
@@ -251,14 +252,22 @@ class Connection:
             return
         wait_s = self._pace.wait_s(now)
         self._pace.take()
-        if wait_s > 0.0 and self._pipe is not None:
+        if wait_s > 0.0 and self._pipe is not None and not self._resting:
+            self._resting = True
             self._pipe.rest()
             asyncio.get_running_loop().call_later(wait_s, self._read_on)
         self._hub.received(self, data)
 
     def _read_on(self) -> None:
-        if self._pipe is not None:
-            self._pipe.read_on()
+        """Read again, once what came at one go is paid for."""
+        if self._pipe is None:
+            return
+        wait_s = self._pace.wait_s(self._hub.now())
+        if wait_s > 0.0:
+            asyncio.get_running_loop().call_later(wait_s, self._read_on)
+            return
+        self._resting = False
+        self._pipe.read_on()
 
     def _flush(self) -> None:
         """Send what the protocol has to say; it may say that the connection is over."""
