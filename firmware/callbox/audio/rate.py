@@ -27,6 +27,7 @@ LATE_REPORTS = 3  # late alone is the jitter buffer's to cure; so many reports i
 GROWTH_MS = 60  # queueing delay above the least of the last `USUAL_S`
 USUAL_S = 30.0
 FITTING_SHARE = 0.85  # of what the link carries: the rest empties the queue
+NARROW_SHARE = 0.75  # of what is sent: a hop that delivers more only lags behind, as every one does now and then
 SHRUNK_SHARE = 0.95  # a queue that is at most so much of what it was, shrinks
 UNSENT_FRAMES = 6  # frames waiting in our own link
 SETTLE_S = 1.2  # after a step down, reports still speak of the step before
@@ -91,7 +92,8 @@ class RateControl:
         Only of a link that moves: one that stands still says nothing about its rate. `carries_bits_per_s`: what it
         carries, where it is known and less than what is sent.
         """
-        if carries_bits_per_s and (fitting := self._fitting_in(carries_bits_per_s)) > self._at:
+        narrow = 0 < carries_bits_per_s < NARROW_SHARE * self.step.wire_bits_per_s
+        if narrow and (fitting := self._fitting_in(carries_bits_per_s)) > self._at:
             self._lower(fitting, now, settled=True)
         frames = waiting_bytes / self.step.plain_bytes + dropped
         if frames > UNSENT_FRAMES:
